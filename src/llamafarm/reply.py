@@ -1,0 +1,115 @@
+"""One shape for every reply: an async iterator of chunks with two hooks, whether it is streamed or whole."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Self
+
+from llamafarm.errors import LlamaFarmError
+from llamafarm.types import Chunk, Ended, Outcome, Target, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+__all__ = ["Reply"]
+
+
+class Reply:
+    """The chunks of one attempt, or of the attempts that together make an answer.
+
+    `tap` hooks see every chunk as it passes. `on_end` hooks run exactly once, synchronously (so no cancellation can
+    interrupt them), however the reply ends: read to its end, failed, cut, left by its reader, or never read at all.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_ends",
+        "_events",
+        "_finish_reason",
+        "_first_token",
+        "_taps",
+        "_usage",
+        "outcome",
+        "target",
+    )
+
+    def __init__(self, events: AsyncIterator[Chunk], target: Target) -> None:
+        self.target = target
+        self.outcome: Outcome | None = None
+        """How it ended; None while it has not."""
+        self._events = events
+        self._taps: list[Callable[[Chunk], None]] = []
+        self._ends: list[Callable[[Outcome], None]] = []
+        self._usage: Usage | None = None
+        self._finish_reason: str | None = None
+        self._first_token: float | None = None
+
+    def tap(self, hook: Callable[[Chunk], None]) -> None:
+        """Have `hook` see every chunk before the reader does."""
+        self._taps.append(hook)
+
+    def on_end(self, hook: Callable[[Outcome], None]) -> None:
+        """Have `hook` run once at the end; at once where the reply has ended already."""
+        if self.outcome is not None:
+            hook(self.outcome)
+        else:
+            self._ends.append(hook)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        if self.outcome is not None:
+            raise StopAsyncIteration
+        try:
+            chunk = await anext(self._events)
+        except StopAsyncIteration:
+            self._end("complete")
+            raise
+        except LlamaFarmError as error:
+            self._end("failed" if self._first_token is None else "cut", error)
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            self._end("abandoned")
+            raise
+        except BaseException:
+            self._end("failed")
+            raise
+        self._see(chunk)
+        return chunk
+
+    def _see(self, chunk: Chunk) -> None:
+        if self._first_token is None and chunk.has_token:
+            self._first_token = time.monotonic()
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+        if chunk.finish_reason is not None:
+            self._finish_reason = chunk.finish_reason
+        for hook in self._taps:
+            hook(chunk)
+
+    def _end(self, ended: Ended, error: LlamaFarmError | None = None) -> None:
+        if self.outcome is not None:
+            return
+        self.outcome = Outcome(ended, self._usage, self._finish_reason, error, self._first_token)
+        hooks, self._ends = self._ends, []
+        for hook in hooks:
+            hook(self.outcome)
+
+    async def aclose(self) -> None:
+        """Leave the reply: its source is cancelled at once. Nothing happens where it has ended."""
+        ended = self.outcome is not None
+        self._end("abandoned")
+        close = getattr(self._events, "aclose", None)
+        if close is not None and not ended:
+            await close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        self._end("unread" if self._first_token is None else "abandoned")

@@ -1,0 +1,142 @@
+"""What may stand in a component's `config`: cloud providers and local applications. Keys are fields, one to one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Interval, Len
+
+from llamafarm.types import Secret
+
+__all__ = [
+    "APP_TYPES",
+    "CLOUD_TYPES",
+    "AppConfig",
+    "AppModel",
+    "CloudConfig",
+    "Defaults",
+    "ModelOverrides",
+    "PriceRow",
+    "RateLimit",
+    "ServingConfig",
+]
+
+CLOUD_TYPES = ("openai_compatible",)
+APP_TYPES = ("ollama", "llamacpp", "vllm", "tgi")
+
+Positive = Annotated[int, Gt(0)]
+Seconds = Annotated[float, Gt(0)]
+Pause = Annotated[float, Ge(0)]
+Dollars = Annotated[float, Ge(0)]
+Recovery = Literal["error", "continue", "buffer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRow:
+    """What a model costs, in dollars per million tokens."""
+
+    input: Dollars
+    output: Dollars
+    cached_input: Dollars | None = None
+    cache_write: Dollars | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """The most a target is asked for in a minute."""
+
+    requests: Positive | None = None
+    tokens: Positive | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """Request parameters that apply where the caller says nothing."""
+
+    temperature: Annotated[float, Interval(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Interval(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Ge(0)] | None = None
+    max_tokens: Positive | None = None
+    stop: str | tuple[str, ...] | None = None
+    seed: int | None = None
+    frequency_penalty: Annotated[float, Interval(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[float, Interval(ge=-2, le=2)] | None = None
+    reasoning_effort: str | None = None
+    system_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOverrides(Defaults):
+    """What differs for one model of a component."""
+
+    price: PriceRow | None = None
+    context_window: Positive | None = None
+    supports: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingConfig(ModelOverrides):
+    """What every target that answers requests has."""
+
+    base_url: str | None = None
+    api_key: Secret | None = None
+    default_model: Annotated[str, Len(1)] | None = None
+    timeout: Seconds = 60.0
+    max_retries: Annotated[int, Ge(0)] | None = None
+    """None: the strategy's `retry_policy` applies."""
+    retry_delay: Pause = 1.0
+    rate_limit: RateLimit | None = None
+    ttft_timeout: Seconds | None = None
+    """None: the strategy's applies; so for the three below."""
+    stream_idle_timeout: Seconds | None = None
+    stream_recovery: Recovery | None = None
+    hedge_after: Literal["p95"] | Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudConfig(ServingConfig):
+    """`openai_compatible`: a vendor's row, or `custom` with a `base_url`."""
+
+    provider: Annotated[str, Len(1)]
+    models: dict[str, ModelOverrides] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppModel(ModelOverrides):
+    """A model that an application serves."""
+
+    name: Annotated[str, Len(1)]
+    pull_on_start: bool = False
+    source: str | tuple[str, ...] | None = None
+    """One place or a list of places for one file: `hf:`, `pypi:`, `https:`, `file:` or a path."""
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """A LoRA adapter on top of a base model."""
+
+    name: Annotated[str, Len(1)]
+    source: str
+    scale: Annotated[float, Ge(0)] = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppConfig(ServingConfig):
+    """`ollama`, `llamacpp`, `vllm`, `tgi`: an application of this machine, or one elsewhere (only connected to)."""
+
+    auto_start: bool = False
+    models: tuple[AppModel, ...] = ()
+    gpu_layers: Annotated[int, Ge(-1)] | None = None
+    """-1: all."""
+    cpu_threads: Positive | None = None
+    context_size: Positive | None = None
+    engine: Literal["embedded", "server"] | None = None
+    """`llamacpp` only. None: embedded where no `llama-server` is on the path and no `base_url` is given."""
+    adapters: tuple[Adapter, ...] = ()
+    ttl: Pause | None = None
+    preload: bool = False
+    memory_limit: str | int | None = None
+    binary: str | None = None
+    args: tuple[str, ...] = ()

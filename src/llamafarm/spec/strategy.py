@@ -1,0 +1,221 @@
+"""A strategy file as typed values: every key is a field of the same name, every default stands here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Interval, Len
+
+from llamafarm.spec.components import APP_TYPES, CLOUD_TYPES, AppConfig, CloudConfig, Recovery
+from llamafarm.spec.tuning import TUNER_TYPES, RepositoryConfig, TunerConfig
+
+__all__ = [
+    "Alert",
+    "ChainEntry",
+    "Component",
+    "Constraints",
+    "Kind",
+    "LoadBalancing",
+    "Monitoring",
+    "Optimization",
+    "RetryPolicy",
+    "Rule",
+    "ServerSettings",
+    "Strategy",
+    "StrategyFile",
+]
+
+Positive = Annotated[int, Gt(0)]
+Seconds = Annotated[float, Gt(0)]
+Pause = Annotated[float, Ge(0)]
+Dollars = Annotated[float, Ge(0)]
+Port = Annotated[int, Interval(ge=1, le=65535)]
+Share = Annotated[float, Interval(ge=0, le=1)]
+Name = Annotated[str, Len(1)]
+Kind = Literal["cloud_api", "model_app", "fine_tuner", "repository"]
+Priority = Literal["critical", "high", "normal", "low"]
+Config = CloudConfig | AppConfig | TunerConfig | RepositoryConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A part a strategy is made of. Its kind follows from its type."""
+
+    name: str
+    """The key it stands under."""
+    type: str
+    config: Config
+
+    @property
+    def kind(self) -> Kind:
+        """What its type makes it."""
+        return kind_of(self.type)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it answers requests."""
+        return self.kind in ("cloud_api", "model_app")
+
+
+def kind_of(component_type: str) -> Kind:
+    """Tell which kind of component a type belongs to."""
+    if component_type in CLOUD_TYPES:
+        return "cloud_api"
+    if component_type in APP_TYPES:
+        return "model_app"
+    return "fine_tuner" if component_type in TUNER_TYPES else "repository"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainEntry:
+    """One step of the fallback chain, with its config merged over that of the component it names."""
+
+    name: Name
+    type: str
+    """A component's type, resolved: `openai_compatible`, `ollama` …"""
+    component: str | None
+    """The component the file's `type` named; None for an entry with a type of its own."""
+    config: CloudConfig | AppConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One routing rule. `condition` compiles with `conditions.compile_condition`; the loader has checked it."""
+
+    condition: str
+    target: Name
+    priority: Priority | int = "normal"
+    fallback: bool | None = None
+    """None: the chain stays behind the target, but for a local target only the local ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how patiently one target is tried again."""
+
+    max_attempts: Positive = 2
+    initial_backoff: Pause = 0.5
+    backoff_multiplier: Annotated[float, Ge(1)] = 2.0
+    max_backoff: Pause = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimization:
+    """Time, retries, concurrency, caching, batching."""
+
+    timeout_seconds: Seconds = 120.0
+    parallel_requests: Positive = 64
+    queue_size: Annotated[int, Ge(0)] = 256
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    ttft_timeout: Seconds | None = None
+    """None: 13 s, 120 s for reasoning models."""
+    stream_idle_timeout: Seconds | None = None
+    """None: 15 s, 120 s for reasoning models."""
+    stream_recovery: Recovery = "continue"
+    hedge_after: Literal["p95"] | Seconds | None = None
+    failover_on: tuple[Literal["content_policy", "bad_request"], ...] = ()
+    cache_enabled: bool = False
+    cache_ttl: Seconds = 3600.0
+    cache_sampling: bool = False
+    cache_size: str | int = "256 MB"
+    semantic_cache: bool = False
+    batch_size: Positive = 1
+    batch_timeout: Pause = 100.0
+    """Milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Fires once when a threshold is passed and once when it no longer is."""
+
+    type: Literal["latency", "error_rate", "budget"]
+    threshold: Annotated[float, Gt(0)]
+    """Milliseconds (p95) for latency, else a share from 0 to 1."""
+    window: Seconds = 300.0
+    webhook: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monitoring:
+    """Logs, metrics, traces, alerts."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "WARNING"
+    log_format: Literal["json", "text"] = "text"
+    log_content: bool = False
+    metrics_enabled: bool = False
+    metrics_port: Port = 9090
+    metrics_host: str | None = None
+    trace_enabled: bool = False
+    trace_sample_rate: Share = 1.0
+    otlp_endpoint: str | None = None
+    retention: Positive = 30
+    """Days."""
+    alerts: tuple[Alert, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """What a request may use, cost and reach. Checked before anything is sent."""
+
+    max_tokens: Positive | None = None
+    max_input_tokens: Positive | None = None
+    max_output_tokens: Positive | None = None
+    max_cost_per_request: Dollars | None = None
+    daily_budget: Dollars | None = None
+    monthly_budget: Dollars | None = None
+    on_budget: Literal["refuse", "cheapest", "local"] = "refuse"
+    budget_alert: Share = 0.8
+    allowed_models: tuple[str, ...] = ()
+    """Globs; empty: all."""
+    blocked_models: tuple[str, ...] = ()
+    """Globs; a match wins over `allowed_models`."""
+    requires_gpu: bool = False
+    min_gpu_memory: Annotated[float, Ge(0)] | None = None
+    """Gigabytes (10^9 bytes)."""
+    privacy_mode: Literal["public", "private", "local_only"] = "public"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancing:
+    """How requests are spread; `targets` or `weights`, not both."""
+
+    policy: Literal["weighted", "round_robin", "least_busy", "least_latency", "least_cost"]
+    targets: tuple[str, ...] = ()
+    weights: dict[str, Annotated[float, Ge(0)]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """One strategy: components, the order they are tried in, and the rules and limits they are under."""
+
+    name: Name
+    description: str = ""
+    components: dict[str, Component] = field(default_factory=dict)
+    fallback_chain: tuple[ChainEntry, ...] = ()
+    routing_rules: tuple[Rule, ...] = ()
+    load_balancing: LoadBalancing | None = None
+    aliases: dict[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
+    optimization: Optimization = field(default_factory=Optimization)
+    monitoring: Monitoring = field(default_factory=Monitoring)
+    constraints: Constraints = field(default_factory=Constraints)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """The gateway's own settings."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyFile:
+    """A whole file."""
+
+    strategies: tuple[Strategy, ...]
+    version: str | None = None
+    """The file's own semantic version; it selects nothing."""
+    store: str | None = None
+    server: ServerSettings = field(default_factory=ServerSettings)
