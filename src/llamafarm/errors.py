@@ -17,6 +17,7 @@
     │   └── EngineError            the embedded engine failed
     ├── AttemptError           one try at one target failed                                exit 1
     │   ├── ConnectError           refused, reset, DNS, TLS: no answer began
+    │   ├── BlockedError           the privacy mode forbids the connection
     │   ├── AttemptTimeoutError    no first token within the time given
     │   ├── TransientError         408, 5xx and the like
     │   ├── RateLimitError         429; retry_after says how long
@@ -49,6 +50,7 @@ __all__ = [
     "BadCallError",
     "BadReplyError",
     "BadRequestError",
+    "BlockedError",
     "ConfigError",
     "ConnectError",
     "ContentPolicyError",
@@ -176,6 +178,7 @@ class CostLimitError(RefusedError):
 
     status = 402
     kind = "cost_limit"
+    try_next = True
 
 
 class ResourceError(LlamaFarmError):
@@ -240,6 +243,13 @@ class ConnectError(AttemptError):
 
     kind = "connect"
     retry_same = True
+
+
+class BlockedError(AttemptError):
+    """The privacy mode forbids a connection to where the target is: nothing was sent."""
+
+    status = 403
+    kind = "blocked"
 
 
 class AttemptTimeoutError(AttemptError):
@@ -322,8 +332,8 @@ class BadReplyError(AttemptError):
 
     @property
     def billed(self) -> bool:
-        """True: work may have been done."""
-        return True
+        """True, for work may have been done, unless a redirect shows that no model was reached."""
+        return self.upstream_status is None or self.upstream_status < 300  # noqa: PLR2004 - statuses from 300 on
 
 
 class StreamCutError(AttemptError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from llamafarm.errors import LlamaFarmError
@@ -24,6 +25,7 @@ class Reply:
 
     __slots__ = (
         "__weakref__",
+        "_ahead",
         "_ends",
         "_events",
         "_finish_reason",
@@ -39,6 +41,7 @@ class Reply:
         self.outcome: Outcome | None = None
         """How it ended; None while it has not."""
         self._events = events
+        self._ahead: deque[Chunk] = deque()
         self._taps: list[Callable[[Chunk], None]] = []
         self._ends: list[Callable[[Outcome], None]] = []
         self._usage: Usage | None = None
@@ -60,12 +63,41 @@ class Reply:
         return self
 
     async def __anext__(self) -> Chunk:
-        if self.outcome is not None:
+        if self._ahead:
+            chunk = self._ahead.popleft()
+        elif self.outcome is not None:
             raise StopAsyncIteration
+        else:
+            try:
+                chunk = await self._pull()
+            except StopAsyncIteration:
+                self._end("complete")
+                raise
+        for hook in self._taps:
+            hook(chunk)
+        return chunk
+
+    async def prime(self) -> None:
+        """Read ahead up to the first token or finish reason, so that a failure before it can still be made good.
+
+        Raises what the source raises; the reply has then ended as failed.
+        """
+        while self.outcome is None:
+            try:
+                chunk = await self._pull()
+            except StopAsyncIteration:
+                return  # the reader will meet the end itself
+            except BaseException:
+                await self.aclose()  # nobody will get this reply
+                raise
+            self._ahead.append(chunk)
+            if chunk.has_token or chunk.finish_reason is not None:
+                return
+
+    async def _pull(self) -> Chunk:
         try:
             chunk = await anext(self._events)
         except StopAsyncIteration:
-            self._end("complete")
             raise
         except LlamaFarmError as error:
             self._end("failed" if self._first_token is None else "cut", error)
@@ -76,18 +108,16 @@ class Reply:
         except BaseException:
             self._end("failed")
             raise
-        self._see(chunk)
+        self._note(chunk)
         return chunk
 
-    def _see(self, chunk: Chunk) -> None:
+    def _note(self, chunk: Chunk) -> None:
         if self._first_token is None and chunk.has_token:
             self._first_token = time.monotonic()
         if chunk.usage is not None:
             self._usage = chunk.usage
         if chunk.finish_reason is not None:
             self._finish_reason = chunk.finish_reason
-        for hook in self._taps:
-            hook(chunk)
 
     def _end(self, ended: Ended, error: LlamaFarmError | None = None) -> None:
         if self.outcome is not None:
@@ -98,11 +128,10 @@ class Reply:
             hook(self.outcome)
 
     async def aclose(self) -> None:
-        """Leave the reply: its source is cancelled at once. Nothing happens where it has ended."""
-        ended = self.outcome is not None
+        """Leave the reply: its source is cancelled at once. Nothing happens where it has come to its end."""
         self._end("abandoned")
         close = getattr(self._events, "aclose", None)
-        if close is not None and not ended:
+        if close is not None:  # also after a cancelled read: that has ended the reply, but not its source
             await close()
 
     async def __aenter__(self) -> Self:

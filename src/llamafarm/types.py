@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -26,6 +26,7 @@ __all__ = [
     "Operation",
     "Outcome",
     "Price",
+    "PriceTier",
     "Secret",
     "Sink",
     "Stage",
@@ -62,10 +63,14 @@ class Secret:
         return self._value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and (self._value, self.origin) == (other._value, other.origin)
+        """Whether it is the same value, wherever it comes from; an unset one is equal to that of its own origin."""
+        return isinstance(other, Secret) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self._value, self.origin))
+        return hash(self._key())
+
+    def _key(self) -> tuple[str | None, str]:
+        return (self._value, "") if self._value else (None, self.origin)
 
     def __repr__(self) -> str:
         return f"Secret({self.origin}{'' if self.is_set else ', unset'})"
@@ -91,6 +96,22 @@ class Price:
     """Input tokens read from the vendor's cache; None: as `input`."""
     cache_write: int | None = None
     """Input tokens written to the vendor's cache; None: as `input`."""
+    request: int = 0
+    """Nanodollars for each request, on top of its tokens."""
+    tiers: tuple[PriceTier, ...] = ()
+    """What long prompts cost, lowest threshold first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTier:
+    """What a target charges for all tokens of a request whose prompt is longer than `above`; units as in `Price`."""
+
+    above: int
+    """Input tokens, the cached ones among them."""
+    input: int
+    output: int
+    cached_input: int | None = None
+    cache_write: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +143,8 @@ class Chunk:
     """One event of an answer. A plain request's answer is a single chunk that holds all of it."""
 
     raw: bytes = b""
-    """The event as its source sent it: JSON without framing, in the target's dialect."""
+    """The event as its source sent it: JSON without framing, in the target's dialect. Empty where the chunk is not an
+    event of its own: a further choice of the event before, or a closing note about skipped events."""
     text: str = ""
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -130,6 +152,8 @@ class Chunk:
     usage: Usage | None = None
     index: int = 0
     """The choice it belongs to, where n > 1."""
+    skipped: int = 0
+    """Malformed events left out just before this one. An answer that misses some is never cached."""
 
     @property
     def has_token(self) -> bool:
@@ -149,7 +173,7 @@ class Target:
     """The provider module that speaks to it: ``openai``, ``embedded`` …"""
     model: str
     local: bool = False
-    """Whether it is an application of this machine or network, not a vendor: it costs nothing unless priced."""
+    """Whether it is a model application on this machine. A rule to a local target keeps only local ones behind it."""
     component: str = ""
     """The component it comes from; empty for a chain entry with a type of its own."""
     also: tuple[str, ...] = ()
@@ -164,24 +188,34 @@ class Target:
     """Seconds one attempt may take to its whole reply, or to a stream's first token."""
     max_retries: int | None = None
     """Tries after the first; None: the strategy's retry policy."""
-    retry_delay: float = 1.0
-    """Seconds before the first retry, where `max_retries` is given."""
+    retry_delay: float | None = None
+    """Seconds before the first retry; None: the strategy's retry policy, or 1 where `max_retries` is given."""
+    ttft_timeout: float | None = None
+    """Seconds to a stream's first token; None: the strategy's."""
+    stream_idle_timeout: float | None = None
+    """Seconds a stream may stay silent; None: the strategy's."""
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Request parameters that apply where the caller says nothing (``temperature``, ``system_prompt`` …)."""
     price: Price | None = None
+    bounded: bool = True
+    """Whether tokens and requests are all it bills."""
     context_window: int | None = None
     """Tokens of prompt and answer together; None: unknown."""
     max_output: int | None = None
     """The most tokens the model can answer with; None: unknown."""
     supports: frozenset[str] | None = None
     """Abilities: vision, tools, json, audio, image, prefill …; None: unknown, so nothing is ruled out."""
+    system_tokens: int = 0
+    """Tokens of its own `system_prompt`, estimated."""
     settings: Any = field(default=None, hash=False)
     """An application's own part of the file (`spec.AppConfig`), for the module that runs it."""
+    barred: tuple[str, ...] = ()
+    """Why it can take no request at all: a constraint, a missing key … Empty: it can."""
+    identity: tuple[object, ...] = field(init=False, compare=False)
+    """What makes two targets the same one: endpoint, key and model."""
 
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """What makes two targets the same one: endpoint, key and model."""
-        return (self.provider, self.base_url, self.api_key, self.model)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", (self.dialect, self.base_url, self.api_key, self.model))
 
 
 @dataclass(slots=True)
@@ -199,7 +233,7 @@ class AttemptRecord:
 
 
 def _new_id() -> str:
-    return "req_" + secrets.token_hex(12)
+    return "req_" + os.urandom(12).hex()
 
 
 @dataclass(slots=True)
@@ -218,16 +252,28 @@ class Call:
     id: str = field(default_factory=_new_id)
     started: float = field(default_factory=time.monotonic)
     """Monotonic seconds; the strategy's deadline counts from here."""
+    waited: float = 0.0
+    """Seconds a local model took to be fetched and loaded for it; the deadline is that much later."""
     strategy: str = ""
-    order: tuple[Target, ...] = ()
-    """Where it may go, first choice first; set by the plan stage."""
+    order: Iterable[Target] = ()
+    """Where it may go, first choice first, judged as far as it is read; set by the plan stage."""
     input_tokens: int = 0
-    """Tokens of the prompt as counted before sending; set by the plan stage."""
+    """Tokens of the prompt, estimated before sending; set by the plan stage."""
+    input_bytes: int = 0
+    """Bytes of the prompt with all that goes with it: a bound of its tokens. Set by the plan stage."""
+    images: int = 0
+    """Images in the prompt; set by the plan stage."""
+    takes_system: bool = False
+    """Whether a target's own system prompt is put in; set by the plan stage."""
+    extras: tuple[str, ...] = ()
+    """What it asks for that is billed apart from tokens; set by the plan stage where a cost limit has to hold."""
     attempts: list[AttemptRecord] = field(default_factory=list)
     held: int = 0
     """Nanodollars reserved by attempts that have not ended."""
     spent: int = 0
     """Nanodollars that ended attempts of this call were settled at."""
+    unpriced: bool = False
+    """Whether an attempt went to a target without a price, so that `spent` is not the whole cost."""
 
 
 @dataclass(slots=True)
@@ -240,6 +286,14 @@ class Attempt:
     """The call's body with the target's model, defaults and limits applied."""
     deadline: float
     """Monotonic seconds by which the whole reply, or a stream's first token, must be in."""
+    ttft: float | None = None
+    """Seconds a stream's first token may take from sending (a local engine: from ready); None: only `deadline`."""
+    idle: float = 15.0
+    """Seconds a stream may stay silent after its first token."""
+    last: bool = True
+    """Whether no other target remains behind this one."""
+    record: AttemptRecord | None = None
+    """What became of it; set once it has been sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +345,8 @@ class Event:
     detail: str | None
     """The error's message."""
     usage: Usage | None
-    cost: int
-    """Nanodollars, all attempts together."""
+    cost: int | None
+    """Nanodollars, all attempts together; None where a target has no price."""
     ms: float
     first_token_ms: float | None
     attempts: tuple[AttemptRecord, ...]

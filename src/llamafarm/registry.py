@@ -1,0 +1,36 @@
+"""Finds what installed packages register under a name: the entry points of a group, our own like everybody's."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any
+
+from llamafarm.errors import ConfigError
+
+__all__ = ["load", "names"]
+
+
+def names(group: str) -> frozenset[str]:
+    """Name everything that is registered in a group."""
+    return frozenset(point.name for point in entry_points(group=group))
+
+
+def load(group: str, name: str, does: str) -> Any:
+    """Import what is registered as `name`; `does` says in a few words what it is for.
+
+    Raises ConfigError where nothing is, or more than one thing, or it cannot be imported.
+    """
+    found = list(entry_points(group=group, name=name))
+    if not found:
+        known = ", ".join(sorted(names(group))) or "none"
+        raise ConfigError(
+            f"no installed package {does} {name!r} (known: {known}); "
+            f"install the one that does, or install llamafarm again if a built-in one is missing"
+        )
+    if len(found) > 1:
+        packages = ", ".join(sorted(point.dist.name if point.dist else point.value for point in found))
+        raise ConfigError(f"more than one installed package {does} {name!r}: {packages}; keep one")
+    try:
+        return found[0].load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"what {does} {name!r} ({found[0].value}) cannot be imported: {error}") from error
