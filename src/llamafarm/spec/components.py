@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval, Len
 
+from llamafarm.spec.formats import Format
 from llamafarm.types import Secret
 
 __all__ = [
     "APP_TYPES",
     "CLOUD_TYPES",
+    "EMBEDDED_CONTEXT",
     "AppConfig",
     "AppModel",
     "CloudConfig",
@@ -24,11 +26,17 @@ __all__ = [
 
 CLOUD_TYPES = ("openai_compatible",)
 APP_TYPES = ("ollama", "llamacpp", "vllm", "tgi")
+EMBEDDED_CONTEXT = 4096
+"""Tokens the embedded engine loads a model with where `context_size` is not given: more would cost memory that few
+prompts need. A model made for fewer gets those."""
 
 Positive = Annotated[int, Gt(0)]
 Seconds = Annotated[float, Gt(0)]
 Pause = Annotated[float, Ge(0)]
-Dollars = Annotated[float, Ge(0)]
+Dollars = Annotated[float, Interval(ge=0, le=1_000_000_000)]
+"""More is a slip, and ten times more would not fit 64 bits as nanodollars."""
+Source = Annotated[str, Format("source")]
+Size = Annotated[str, Format("size")] | Positive
 Recovery = Literal["error", "continue", "buffer"]
 
 
@@ -72,23 +80,29 @@ class ModelOverrides(Defaults):
 
     price: PriceRow | None = None
     context_window: Positive | None = None
+    """Tokens of prompt and answer together."""
     supports: tuple[str, ...] | None = None
+    """Abilities: vision, tools, json, audio, image, prefill …"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingConfig(ModelOverrides):
     """What every target that answers requests has."""
 
-    base_url: str | None = None
+    base_url: Annotated[str, Format("endpoint")] | None = None
+    """Where it answers: http(s)://, or unix:/path for a socket."""
     api_key: Secret | None = None
+    """Written as ${VARIABLE} or ${file:/run/secrets/name}."""
     default_model: Annotated[str, Len(1)] | None = None
     timeout: Seconds = 60.0
+    """Seconds one attempt may take to its whole reply, or to a stream's first token."""
     max_retries: Annotated[int, Ge(0)] | None = None
-    """None: the strategy's `retry_policy` applies."""
-    retry_delay: Pause = 1.0
+    """Tries after the first. None: the strategy's `retry_policy` applies."""
+    retry_delay: Pause | None = None
+    """Seconds before the first retry. None: 1 s where `max_retries` is given, else the strategy's `retry_policy`."""
     rate_limit: RateLimit | None = None
     ttft_timeout: Seconds | None = None
-    """None: the strategy's applies; so for the three below."""
+    """Seconds to a stream's first token. None: the strategy's applies; so for the three below."""
     stream_idle_timeout: Seconds | None = None
     stream_recovery: Recovery | None = None
     hedge_after: Literal["p95"] | Seconds | None = None
@@ -98,7 +112,8 @@ class ServingConfig(ModelOverrides):
 class CloudConfig(ServingConfig):
     """`openai_compatible`: a vendor's row, or `custom` with a `base_url`."""
 
-    provider: Annotated[str, Len(1)]
+    provider: Annotated[str, Format("vendor")]
+    """A vendor's name, or `custom`."""
     models: dict[str, ModelOverrides] = field(default_factory=dict)
 
 
@@ -108,9 +123,9 @@ class AppModel(ModelOverrides):
 
     name: Annotated[str, Len(1)]
     pull_on_start: bool = False
-    source: str | tuple[str, ...] | None = None
+    source: Source | tuple[Source, ...] | None = None
     """One place or a list of places for one file: `hf:`, `pypi:`, `https:`, `file:` or a path."""
-    sha256: str | None = None
+    sha256: Annotated[str, Format("sha256")] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +133,7 @@ class Adapter:
     """A LoRA adapter on top of a base model."""
 
     name: Annotated[str, Len(1)]
-    source: str
+    source: Source
     scale: Annotated[float, Ge(0)] = 1.0
 
 
@@ -126,6 +141,7 @@ class Adapter:
 class AppConfig(ServingConfig):
     """`ollama`, `llamacpp`, `vllm`, `tgi`: an application of this machine, or one elsewhere (only connected to)."""
 
+    default_model: Annotated[str, Format("model")] | None = None
     auto_start: bool = False
     models: tuple[AppModel, ...] = ()
     gpu_layers: Annotated[int, Ge(-1)] | None = None
@@ -136,7 +152,9 @@ class AppConfig(ServingConfig):
     """`llamacpp` only. None: embedded where no `llama-server` is on the path and no `base_url` is given."""
     adapters: tuple[Adapter, ...] = ()
     ttl: Pause | None = None
+    """Seconds without a request after which a model is unloaded."""
     preload: bool = False
-    memory_limit: str | int | None = None
-    binary: str | None = None
+    memory_limit: Size | None = None
+    """Bytes, or a text that `sizes.parse_bytes` reads."""
+    binary: Annotated[str, Format("program")] | None = None
     args: tuple[str, ...] = ()

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval, Len
 
-from llamafarm.spec.components import APP_TYPES, CLOUD_TYPES, AppConfig, CloudConfig, Recovery
+from llamafarm.spec.components import APP_TYPES, CLOUD_TYPES, AppConfig, CloudConfig, Dollars, Recovery, Size
+from llamafarm.spec.formats import Format
 from llamafarm.spec.tuning import TUNER_TYPES, RepositoryConfig, TunerConfig
 
 __all__ = [
@@ -29,22 +30,28 @@ __all__ = [
 Positive = Annotated[int, Gt(0)]
 Seconds = Annotated[float, Gt(0)]
 Pause = Annotated[float, Ge(0)]
-Dollars = Annotated[float, Ge(0)]
 Port = Annotated[int, Interval(ge=1, le=65535)]
 Share = Annotated[float, Interval(ge=0, le=1)]
 Name = Annotated[str, Len(1)]
 Kind = Literal["cloud_api", "model_app", "fine_tuner", "repository"]
 Priority = Literal["critical", "high", "normal", "low"]
+PRIORITIES: dict[Priority, int] = {"critical": 100, "high": 10, "normal": 0, "low": -10}
+"""What the words for a rule's priority count as beside whole numbers."""
+Glob = Annotated[str, Format("glob")]
+Address = Annotated[str, Format("http")]
 Config = CloudConfig | AppConfig | TunerConfig | RepositoryConfig
+NOT_A_KEY = {"key": False}
+"""Marks a field that the loader fills in and no file writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """A part a strategy is made of. Its kind follows from its type."""
 
-    name: str
+    name: str = field(metadata=NOT_A_KEY)
     """The key it stands under."""
     type: str
+    """A provider, an application, a tuner or a repository; its kind follows from it."""
     config: Config
 
     @property
@@ -74,7 +81,7 @@ class ChainEntry:
     name: Name
     type: str
     """A component's type, resolved: `openai_compatible`, `ollama` …"""
-    component: str | None
+    component: str | None = field(metadata=NOT_A_KEY)
     """The component the file's `type` named; None for an entry with a type of its own."""
     config: CloudConfig | AppConfig
 
@@ -83,11 +90,16 @@ class ChainEntry:
 class Rule:
     """One routing rule. `condition` compiles with `conditions.compile_condition`; the loader has checked it."""
 
-    condition: str
+    condition: Annotated[str, Format("condition")]
     target: Name
     priority: Priority | int = "normal"
     fallback: bool | None = None
     """None: the chain stays behind the target, but for a local target only the local ones."""
+
+    @property
+    def rank(self) -> int:
+        """The priority as a number: higher is asked first, equal ones in file order."""
+        return self.priority if isinstance(self.priority, int) else PRIORITIES[self.priority]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +130,8 @@ class Optimization:
     cache_enabled: bool = False
     cache_ttl: Seconds = 3600.0
     cache_sampling: bool = False
-    cache_size: str | int = "256 MB"
+    cache_size: Size = "256 MB"
+    """Bytes, or a text that `sizes.parse_bytes` reads."""
     semantic_cache: bool = False
     batch_size: Positive = 1
     batch_timeout: Pause = 100.0
@@ -133,7 +146,8 @@ class Alert:
     threshold: Annotated[float, Gt(0)]
     """Milliseconds (p95) for latency, else a share from 0 to 1."""
     window: Seconds = 300.0
-    webhook: str | None = None
+    """Seconds."""
+    webhook: Address | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +162,7 @@ class Monitoring:
     metrics_host: str | None = None
     trace_enabled: bool = False
     trace_sample_rate: Share = 1.0
-    otlp_endpoint: str | None = None
+    otlp_endpoint: Address | None = None
     retention: Positive = 30
     """Days."""
     alerts: tuple[Alert, ...] = ()
@@ -166,9 +180,9 @@ class Constraints:
     monthly_budget: Dollars | None = None
     on_budget: Literal["refuse", "cheapest", "local"] = "refuse"
     budget_alert: Share = 0.8
-    allowed_models: tuple[str, ...] = ()
+    allowed_models: tuple[Glob, ...] = ()
     """Globs; empty: all."""
-    blocked_models: tuple[str, ...] = ()
+    blocked_models: tuple[Glob, ...] = ()
     """Globs; a match wins over `allowed_models`."""
     requires_gpu: bool = False
     min_gpu_memory: Annotated[float, Ge(0)] | None = None
@@ -196,7 +210,7 @@ class Strategy:
     routing_rules: tuple[Rule, ...] = ()
     load_balancing: LoadBalancing | None = None
     aliases: dict[str, str] = field(default_factory=dict)
-    timezone: str = "UTC"
+    timezone: Annotated[str, Format("zone")] = "UTC"
     optimization: Optimization = field(default_factory=Optimization)
     monitoring: Monitoring = field(default_factory=Monitoring)
     constraints: Constraints = field(default_factory=Constraints)
@@ -214,8 +228,8 @@ class ServerSettings:
 class StrategyFile:
     """A whole file."""
 
-    strategies: tuple[Strategy, ...]
-    version: str | None = None
+    strategies: Annotated[tuple[Strategy, ...], Len(1)]
+    version: Annotated[str, Format("version")] | None = None
     """The file's own semantic version; it selects nothing."""
-    store: str | None = None
+    store: Annotated[str, Format("store")] | None = None
     server: ServerSettings = field(default_factory=ServerSettings)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt, Interval, Len
 
+from llamafarm.spec.formats import Format
 from llamafarm.types import Secret
 
 __all__ = ["REPOSITORY_TYPES", "TUNER_TYPES", "BaseModel", "Method", "RepositoryConfig", "Training", "TunerConfig"]
@@ -15,6 +16,7 @@ TUNER_TYPES = ("pytorch", "llamafactory", "custom")
 REPOSITORY_TYPES = ("huggingface", "local")
 
 Positive = Annotated[int, Gt(0)]
+Path = Annotated[str, Format("path")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class BaseModel:
     """The model that is tuned."""
 
     huggingface_id: Annotated[str, Len(1)]
-    cache_dir: str | None = None
+    cache_dir: Path | None = None
     torch_dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
 
 
@@ -55,8 +57,8 @@ class TunerConfig:
     base_model: BaseModel
     method: Method = field(default_factory=Method)
     training: Training = field(default_factory=Training)
-    dataset: str | None = None
-    eval_dataset: str | None = None
+    dataset: Path | None = None
+    eval_dataset: Path | None = None
     export: Literal["gguf", "safetensors", "adapter"] | None = None
     launcher: Literal["local", "torchrun", "accelerate", "ray"] | None = None
 
@@ -66,7 +68,7 @@ class RepositoryConfig:
     """`huggingface`, `local`."""
 
     token: Secret | None = None
-    cache_dir: str | None = None
+    cache_dir: Path | None = None
     private: bool = False
     push_to_hub: bool = False
     hub_model_id: str | None = None

@@ -1,0 +1,177 @@
+"""The errors that no single key can have: names given twice, keys that exclude each other, privacy against reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from llamafarm.spec.assemble import Draft, FileDraft
+from llamafarm.spec.build import Builder
+from llamafarm.spec.components import AppConfig, CloudConfig
+from llamafarm.spec.document import Places
+from llamafarm.spec.formats import is_local_address
+from llamafarm.spec.nodes import child
+from llamafarm.spec.strategy import ChainEntry, Component, Constraints, LoadBalancing, Monitoring
+from llamafarm.spec.targets import check_names, check_targets
+from llamafarm.spec.tuning import RepositoryConfig
+
+__all__ = ["check"]
+
+Problem = tuple[str, str, str]
+"""A code, a path and a message."""
+
+
+def check(draft: FileDraft, builder: Builder, places: Places) -> None:
+    """Note every error that concerns more than one key."""
+    found = [*_doubled_strategies(draft.drafts), *_ports(draft.drafts, places), *_store(draft)]
+    for strategy in draft.drafts:
+        check_targets(strategy, builder, places)
+        check_names(strategy, builder, places)
+        found += [*_doubled_entries(strategy), *_configs(strategy), *_balancing(strategy), *_alerts(strategy)]
+        found += _privacy(strategy)
+    for code, path, message in found:
+        builder.problems.error(code, places.place(path), path, message)
+
+
+def _doubled(named: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for path, name in named:
+        if name and name in first:
+            yield "duplicate-name", child(path, "name"), f"{first[name]} is called {name} already: names are unique"
+        first.setdefault(name, path)
+
+
+def _doubled_strategies(drafts: list[Draft]) -> Iterator[Problem]:
+    return _doubled((draft.path, draft.name) for draft in drafts)
+
+
+def _doubled_entries(draft: Draft) -> Iterator[Problem]:
+    chain = child(draft.path, "fallback_chain")
+    named = ((child(chain, at), entry.name) for at, entry in enumerate(draft.chain) if isinstance(entry, ChainEntry))
+    return _doubled(named)
+
+
+def _configs(draft: Draft) -> Iterator[Problem]:
+    for path, config_type, config in _serving(draft):
+        where = child(path, "config")
+        if isinstance(config, CloudConfig) and config.provider == "custom" and config.base_url is None:
+            yield "missing-key", where, "`base_url` is missing: provider custom needs one"
+        if isinstance(config, AppConfig):
+            yield from _app(where, config_type, config)
+
+
+def _app(path: str, app: str, config: AppConfig) -> Iterator[Problem]:
+    if config.engine is not None and app != "llamacpp":
+        yield "key-not-for-type", child(path, "engine"), f"engine is for llamacpp, not for {app}"
+    if config.engine == "embedded" and config.base_url is not None:
+        message = "the embedded engine runs in this process: remove base_url, or say engine: server"
+        yield "key-not-for-type", child(path, "base_url"), message
+    is_file = config.default_model is not None and config.default_model.endswith(".gguf")
+    if is_file and app != "llamacpp":
+        yield (
+            "key-not-for-type",
+            child(path, "default_model"),
+            f"a GGUF file is for llamacpp; {app} needs a model's name",
+        )
+    models = child(path, "models")
+    named = [(child(models, at), model.name) for at, model in enumerate(config.models)]
+    yield from _doubled(named)
+
+
+def _serving(draft: Draft) -> Iterator[tuple[str, str, object]]:
+    components = child(draft.path, "components")
+    for name, part in draft.components.items():
+        if isinstance(part, Component):
+            yield child(components, name), part.type, part.config
+    chain = child(draft.path, "fallback_chain")
+    for at, entry in enumerate(draft.chain):
+        inherited = draft.components.get(entry.component) if isinstance(entry, ChainEntry) and entry.component else None
+        if isinstance(entry, ChainEntry) and not (
+            isinstance(inherited, Component) and inherited.config == entry.config
+        ):
+            yield child(chain, at), entry.type, entry.config
+
+
+def _balancing(draft: Draft) -> Iterator[Problem]:
+    balancing = draft.values.get("load_balancing")
+    path = child(draft.path, "load_balancing")
+    if not isinstance(balancing, LoadBalancing):
+        return
+    if bool(balancing.targets) == bool(balancing.weights):
+        given = "both are given" if balancing.targets else "neither is given"
+        yield "targets-or-weights", path, f"load balancing has either targets or weights: {given}"
+    if balancing.weights and not sum(balancing.weights.values()):
+        yield "out-of-range", child(path, "weights"), "expected a weight above 0 for at least one target"
+    if balancing.weights and balancing.policy != "weighted":
+        yield (
+            "targets-or-weights",
+            child(path, "policy"),
+            f"weights go with policy weighted; {balancing.policy} takes targets",
+        )
+
+
+def _alerts(draft: Draft) -> Iterator[Problem]:
+    monitoring = draft.values.get("monitoring")
+    if not isinstance(monitoring, Monitoring):
+        return
+    path = child(child(draft.path, "monitoring"), "alerts")
+    for index, alert in enumerate(monitoring.alerts):
+        if alert.type != "latency" and alert.threshold > 1:
+            message = f"expected a share from 0 to 1 for {alert.type}, found the number {alert.threshold:g}"
+            yield "out-of-range", child(child(path, index), "threshold"), message
+
+
+def _ports(drafts: list[Draft], places: Places) -> Iterator[Problem]:
+    first: tuple[str, int] | None = None
+    for index, draft in enumerate(drafts):
+        monitoring = draft.values.get("monitoring")
+        if not isinstance(monitoring, Monitoring) or not monitoring.metrics_enabled:
+            continue
+        if places.key("strategies", index, "monitoring", "metrics_port") is None:
+            continue
+        if first is None:
+            first = (draft.name, monitoring.metrics_port)
+        elif first[1] != monitoring.metrics_port:
+            message = f"metrics have one port for the whole process, and strategy {first[0]} says {first[1]}"
+            yield "metrics-ports-differ", child(child(draft.path, "monitoring"), "metrics_port"), message
+
+
+def _mode(draft: Draft) -> str:
+    constraints = draft.values.get("constraints")
+    return constraints.privacy_mode if isinstance(constraints, Constraints) else "public"
+
+
+def _store(draft: FileDraft) -> Iterator[Problem]:
+    store = draft.values.get("store")
+    private = [strategy.name for strategy in draft.drafts if _mode(strategy) == "local_only"]
+    if isinstance(store, str) and private and not is_local_address(store):
+        yield "remote-under-local-only", "store", f"a store on another machine, and strategy {private[0]} is local_only"
+
+
+def _privacy(draft: Draft) -> Iterator[Problem]:
+    mode = _mode(draft)
+    monitoring = draft.values.get("monitoring")
+    if isinstance(monitoring, Monitoring) and mode != "public":
+        path = child(draft.path, "monitoring")
+        if monitoring.log_content:
+            message = f"prompts and answers cannot be logged under privacy_mode {mode}"
+            yield "private-log-content", child(path, "log_content"), message
+        if mode == "local_only":
+            yield from _exporters(path, monitoring)
+    if mode == "local_only":
+        components = child(draft.path, "components")
+        for name, part in draft.components.items():
+            config = part.config if isinstance(part, Component) else None
+            if isinstance(config, RepositoryConfig) and config.push_to_hub:
+                where = child(child(child(components, name), "config"), "push_to_hub")
+                yield "remote-under-local-only", where, "nothing is uploaded under privacy_mode local_only"
+
+
+def _exporters(path: str, monitoring: Monitoring) -> Iterator[Problem]:
+    endpoint = monitoring.otlp_endpoint
+    if endpoint is not None and not is_local_address(endpoint):
+        message = "traces cannot go to another machine under privacy_mode local_only"
+        yield "remote-under-local-only", child(path, "otlp_endpoint"), message
+    for index, alert in enumerate(monitoring.alerts):
+        if alert.webhook is not None and not is_local_address(alert.webhook):
+            where = child(child(child(path, "alerts"), index), "webhook")
+            yield "remote-under-local-only", where, "alerts cannot go to another machine under privacy_mode local_only"
