@@ -1,0 +1,274 @@
+"""Turns a streamed answer in OpenAI's format into chunks, and decides when it is late, cut or complete."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from llamafarm.errors import AttemptError, AttemptTimeoutError, BadReplyError, StreamCutError
+from llamafarm.providers.alarm import Alarm
+from llamafarm.providers.complaints import read_complaint
+from llamafarm.providers.failures import classify_inner
+from llamafarm.providers.openai_wire import MalformedError, chunks_of, decode_completion, is_error
+from llamafarm.transport import OversizedEventError, SSEParser
+from llamafarm.types import Chunk
+
+if TYPE_CHECKING:
+    from llamafarm.providers.failures import Peer
+    from llamafarm.transport import Event, Response
+    from llamafarm.types import Attempt
+
+__all__ = ["ChunkStream", "Limits"]
+
+_log = logging.getLogger(__name__)
+
+_TAIL_SECONDS = 5.0
+"""After the finish reason only usage can follow: all that comes later than this is left."""
+_LAST_BYTES_SECONDS = 0.1
+"""After ``[DONE]`` only the end of the body can follow; with it the connection can be used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a stream may take."""
+
+    started: float
+    """Monotonic seconds at which the request was sent."""
+    first_token: float
+    """Monotonic seconds by which the first token must be in."""
+    idle: float
+    """Seconds after it between two events that bring a piece of the answer."""
+
+    @classmethod
+    def of(cls, attempt: Attempt, *, streamed: bool) -> Self:
+        """Start the clock for an attempt. For a plain answer `first_token` bounds all of it."""
+        now = time.monotonic()
+        due = attempt.deadline
+        if streamed and attempt.ttft is not None:
+            due = min(due, now + attempt.ttft)
+        return cls(now, due, attempt.idle)
+
+    @property
+    def first_token_seconds(self) -> float:
+        """Seconds from sending to `first_token`."""
+        return round(max(0.0, self.first_token - self.started), 1)
+
+    def late(self, peer: Peer) -> AttemptTimeoutError:
+        """Give the error for a first token that did not come in time."""
+        return AttemptTimeoutError(
+            f"{peer} sent no first token within {self.first_token_seconds:g} s; "
+            f"the server may be overloaded, or raise timeout or ttft_timeout",
+        )
+
+
+class ChunkStream:
+    """The chunks of one streamed answer.
+
+    Until the first token only tokens count: comments, roles and empty deltas do not. After it, `Limits.idle` bounds
+    the time between two events that bring something: a token, a finish reason or usage. What follows the last finish
+    reason is waited for `_TAIL_SECONDS` in all. The time in which the reader does not read counts for neither.
+    Chunks that came before a failure are given before it is raised.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_begun",
+        "_body_ended",
+        "_choices",
+        "_failure",
+        "_finished",
+        "_last_piece",
+        "_left",
+        "_limits",
+        "_parser",
+        "_peer",
+        "_ready",
+        "_response",
+        "_skipped",
+        "_skipped_in_all",
+        "_tail_due",
+    )
+
+    def __init__(self, response: Response, peer: Peer, limits: Limits) -> None:
+        self._response = response
+        self._peer = peer
+        self._limits = limits
+        self._parser = SSEParser()
+        self._alarm = Alarm(response.close)
+        self._ready: deque[Chunk] = deque()
+        self._failure: AttemptError | None = None
+        self._begun = False  # a token has come
+        self._finished = False  # a finish reason has come for every choice that has shown itself
+        self._body_ended = False
+        self._choices: dict[int, bool] = {}  # those that have shown themselves, and whether they have finished
+        self._last_piece = self._left = limits.started  # when a piece came, and when the reader went off with the last
+        self._tail_due = math.inf
+        self._skipped = 0
+        self._skipped_in_all = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        if not self._ready:
+            self._leave_out_absence()
+        while not self._ready:
+            if self._failure is not None:
+                self._close()
+                raise self._failure
+            if self._body_ended:
+                await self._read_last_bytes()
+                raise StopAsyncIteration
+            await self._fill()
+            self._left = time.monotonic()
+        return self._ready.popleft()
+
+    def _leave_out_absence(self) -> None:
+        """Move the clocks on by the time in which the reader did not read: it is not the source's silence."""
+        now = time.monotonic()
+        self._last_piece += now - self._left
+        self._tail_due += now - self._left
+        self._left = now
+
+    async def aclose(self) -> None:
+        """Cancel the request at the upstream at once, where it has not ended."""
+        if not self._body_ended and self._failure is None:
+            self._failure = self._cut("was left before its end")
+        self._ready.clear()
+        self._close()
+
+    def __del__(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._alarm.cancel()
+        self._response.close()
+
+    async def _fill(self) -> None:
+        """Wait for the next bytes and take the events in them."""
+        self._alarm.set(self._due())
+        try:
+            block = await self._response.read_some()
+        except AttemptError as error:
+            self._broken(error)
+            return
+        self._alarm.set(math.inf)
+        try:
+            events = self._parser.feed(block) if block else self._parser.end()
+        except OversizedEventError as error:
+            kind = StreamCutError if self._begun else BadReplyError
+            self._failure = kind(f"{self._peer}: {error}")
+            return
+        for event in events:
+            if self._body_ended or self._failure is not None:
+                break
+            self._take(event)
+        if not block:
+            self._end()
+
+    def _due(self) -> float:
+        if not self._begun and not self._finished:
+            return self._limits.first_token
+        return min(self._last_piece + self._limits.idle, self._tail_due)
+
+    def _take(self, event: Event) -> None:
+        data = event.data.strip()
+        if not data:
+            return
+        if data == b"[DONE]":
+            self._end()
+            return
+        try:
+            reply, raw = decode_completion(data)
+        except MalformedError as error:
+            self._skipped += 1
+            self._skipped_in_all += 1
+            if self._skipped_in_all == 1:
+                _log.warning("%s sent a malformed event, which is left out: %s", self._peer, str(error)[:200])
+            return
+        if is_error(reply):
+            complaint = read_complaint(msgspec.json.decode(raw))
+            self._failure = classify_inner(complaint, self._peer, begun=self._begun)
+            return
+        for chunk in chunks_of(reply, raw):
+            self._give(chunk)
+
+    def _give(self, chunk: Chunk) -> None:
+        chunk.skipped, self._skipped = self._skipped, 0
+        if chunk.finish_reason == "error":  # OpenRouter's word for an upstream of its own that failed
+            self._failure = self._cut("ended its answer with an error")
+            return
+        if _brings_something(chunk):
+            self._last_piece = time.monotonic()
+        if chunk.has_token:
+            self._begun = True
+        if chunk.finish_reason is not None:
+            self._choices[chunk.index] = True
+            self._finished = all(self._choices.values())
+        elif chunk.has_token and chunk.index not in self._choices:
+            self._choices[chunk.index] = self._finished = False
+        if not self._finished:
+            self._tail_due = math.inf
+        elif self._tail_due == math.inf:
+            self._tail_due = self._last_piece + _TAIL_SECONDS
+        self._ready.append(chunk)
+
+    def _broken(self, error: AttemptError) -> None:
+        if self._failure is not None:  # closed by the reader
+            return
+        if self._finished:
+            self._end()
+        elif not self._alarm.rang:
+            # A last event whose blank line is missing may still be whole, and hold the finish reason.
+            for event in self._parser.end():
+                self._take(event)
+            self._end(f"broke off ({error})")
+        elif self._begun:
+            self._failure = self._cut(
+                f"was silent for {self._limits.idle:g} s in the middle of its answer (empty events do not count)"
+            )
+        else:
+            self._failure = self._limits.late(self._peer)
+
+    def _end(self, how: str = "ended its answer without a finish reason") -> None:
+        """Take the end of the body, or ``[DONE]``: the answer is complete only with a finish reason."""
+        if self._body_ended or self._failure is not None:
+            return
+        if not self._finished:
+            self._failure = self._cut(how)
+            return
+        self._body_ended = True
+        if self._skipped:
+            self._ready.append(Chunk(skipped=self._skipped))
+            self._skipped = 0
+
+    def _cut(self, how: str) -> StreamCutError:
+        skipped = f" ({self._skipped_in_all} malformed events were left out)" if self._skipped_in_all else ""
+        return StreamCutError(f"{self._peer} {how}{skipped}; the answer so far is not the whole")
+
+    async def _read_last_bytes(self) -> None:
+        self._alarm.set(time.monotonic() + _LAST_BYTES_SECONDS)
+        try:
+            while await self._response.read_some():
+                pass
+        except AttemptError:
+            pass  # the answer is complete; only the connection cannot be used again
+        finally:
+            self._close()
+
+
+def _brings_something(chunk: Chunk) -> bool:
+    """Whether an event is a sign of progress: a source can send empty ones for ever."""
+    return bool(
+        chunk.text
+        or chunk.reasoning
+        or chunk.finish_reason
+        or chunk.usage is not None
+        or any(call.id or call.name or call.arguments for call in chunk.tool_calls)
+    )
