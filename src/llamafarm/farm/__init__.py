@@ -1,0 +1,8 @@
+"""Builds a strategy into a `Farm` that answers."""
+
+from llamafarm.farm.answers import AnswerStream, Embeddings
+from llamafarm.farm.farm import Farm
+from llamafarm.farm.locate import find_file, find_strategy
+from llamafarm.farm.options import Options, make_call
+
+__all__ = ["AnswerStream", "Embeddings", "Farm", "Options", "find_file", "find_strategy", "make_call"]

@@ -1,0 +1,56 @@
+"""The modules that speak to targets, each made when a request first needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from llamafarm import apps, providers, registry
+from llamafarm.models import ModelStore
+from llamafarm.transport import HttpTransport, LoopbackOnly
+
+if TYPE_CHECKING:
+    from llamafarm.models import Progress
+    from llamafarm.spec.strategy import Strategy
+    from llamafarm.types import Upstream
+
+__all__ = ["Upstreams", "dialects"]
+
+
+def dialects() -> frozenset[str]:
+    """Name every dialect that an installed module speaks."""
+    return registry.names(providers.GROUP) | registry.names(apps.GROUP)
+
+
+class Upstreams(Mapping[str, "Upstream"]):
+    """Upstreams by dialect; making one imports its libraries, so it waits until it is asked for."""
+
+    def __init__(self, strategy: Strategy, progress: Callable[[Progress], None] | None) -> None:
+        local_only = strategy.constraints.privacy_mode == "local_only"
+        self._transport = HttpTransport(LoopbackOnly() if local_only else None)
+        self._download = not local_only
+        self._progress = progress
+        self._made: dict[str, Upstream] = {}
+
+    def __getitem__(self, dialect: str) -> Upstream:
+        if dialect not in self._made:
+            self._made[dialect] = self._make(dialect)
+        return self._made[dialect]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dialects())
+
+    def __len__(self) -> int:
+        return len(dialects())
+
+    def _make(self, dialect: str) -> Upstream:
+        if dialect in registry.names(apps.GROUP):
+            return apps.load(dialect)(ModelStore(), progress=self._progress, download=self._download)
+        return providers.load(dialect)(self._transport)
+
+    async def aclose(self) -> None:
+        """Close what was made, and every connection."""
+        made, self._made = list(self._made.values()), {}
+        for upstream in made:
+            await upstream.aclose()
+        await self._transport.aclose()

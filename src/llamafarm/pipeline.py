@@ -1,0 +1,53 @@
+"""The steps of every request, in order: read this to know what happens to one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llamafarm.stages import FallBack, Observe, Plan, Queue, Reserve, Retry, Send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from llamafarm.planning import Routing, Snapshot
+    from llamafarm.types import AttemptStage, NextAttempt, NextStage, Sink, Stage, Upstream
+
+__all__ = ["compose"]
+
+
+def compose(
+    routing: Routing, upstreams: Mapping[str, Upstream], sinks: tuple[Sink, ...], snapshot: Callable[[], Snapshot]
+) -> NextStage:
+    """Put a strategy's pipeline together; the outermost stage comes first."""
+    strategy = routing.strategy
+    attempt = _per_attempt(
+        Retry(strategy.optimization),
+        Reserve(strategy.constraints),
+        end=Send(upstreams),
+    )
+    return _per_call(
+        Observe(sinks, strategy.name),
+        Plan(routing, snapshot),
+        Queue(strategy.optimization),
+        end=FallBack(strategy, attempt),
+    )
+
+
+def _per_call(*stages: Stage, end: NextStage) -> NextStage:
+    for stage in reversed(stages):
+        end = _bind(stage, end)
+    return end
+
+
+def _bind(stage: Stage, proceed: NextStage) -> NextStage:
+    return lambda call: stage(call, proceed)
+
+
+def _per_attempt(*stages: AttemptStage, end: NextAttempt) -> NextAttempt:
+    for stage in reversed(stages):
+        end = _bind_attempt(stage, end)
+    return end
+
+
+def _bind_attempt(stage: AttemptStage, proceed: NextAttempt) -> NextAttempt:
+    return lambda attempt: stage(attempt, proceed)

@@ -1,0 +1,66 @@
+"""What is sent to one target: the caller's request with the target's model, defaults, limits and privacy put in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llamafarm.planning.money import output_cap
+from llamafarm.types import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llamafarm.spec.strategy import Constraints
+    from llamafarm.types import Call, Target
+
+__all__ = ["body_for", "with_cap"]
+
+_LIMITS = ("max_completion_tokens", "max_tokens")
+_KEPT_BY_VENDOR = ("user", "metadata", "store", "safety_identifier", "prompt_cache_key")
+"""Fields by which a vendor keeps or groups what it is sent; a private strategy sends none of them."""
+
+
+def body_for(call: Call, target: Target, constraints: Constraints) -> dict[str, Any]:
+    """Make the body for one attempt; the call's own body stays as it is."""
+    body = {**call.body, "model": target.model}
+    if call.operation is not Operation.EMBEDDING:
+        _apply_defaults(body, target.defaults, call.operation)
+        cap = output_cap(call, target, constraints)
+        if cap is not None:
+            body = with_cap(body, cap)
+    if constraints.privacy_mode != "public":
+        for name in _KEPT_BY_VENDOR:
+            body.pop(name, None)
+        if "stores" in target.quirks and call.operation is Operation.CHAT:
+            body["store"] = False
+    return body
+
+
+def with_cap(body: Mapping[str, Any], cap: int) -> dict[str, Any]:
+    """Lower the output limit of a body to `cap` tokens, in the field it uses; set it where it has none."""
+    capped = dict(body)
+    given = [name for name in _LIMITS if body.get(name) is not None]
+    for name in given or _LIMITS[1:]:
+        capped[name] = min(cap, capped[name]) if name in given else cap
+    return capped
+
+
+def _apply_defaults(body: dict[str, Any], defaults: Mapping[str, Any], operation: Operation) -> None:
+    for name, value in defaults.items():
+        if name == "system_prompt":
+            if operation is Operation.CHAT:
+                body["messages"] = _with_system(body.get("messages"), value)
+        elif name == "max_tokens":
+            if not any(body.get(limit) is not None for limit in _LIMITS):
+                body[name] = value
+        elif body.get(name) is None:
+            body[name] = value
+
+
+def _with_system(messages: Any, prompt: str) -> Any:
+    if not isinstance(messages, list):
+        return messages
+    roles = (message.get("role") for message in messages if isinstance(message, dict))
+    if any(role in ("system", "developer") for role in roles):
+        return messages
+    return [{"role": "system", "content": prompt}, *messages]

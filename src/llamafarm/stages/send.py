@@ -1,0 +1,54 @@
+"""Sends one attempt to its upstream, waits for its first token, and records what becomes of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llamafarm.errors import LlamaFarmError
+from llamafarm.reply import Reply
+from llamafarm.types import AttemptRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llamafarm.types import Attempt, Outcome, Upstream
+
+__all__ = ["Send"]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """The end of the line: behind it is only the target."""
+
+    upstreams: Mapping[str, Upstream]
+    """By dialect."""
+
+    async def __call__(self, attempt: Attempt) -> Reply:
+        """Send and return once the first token is in; raises what the upstream raises before it."""
+        started = time.monotonic()
+        target = attempt.target
+        record = AttemptRecord(target.name, target.model, "ok", None, 0.0)
+        attempt.record = record
+        attempt.call.attempts.append(record)
+        try:
+            events = await self.upstreams[target.dialect].send(attempt)
+            reply = Reply(events, target)
+            await reply.prime()
+        except LlamaFarmError as error:
+            _close(record, started, error)
+            raise
+        except BaseException:
+            record.outcome, record.ms = "abandoned", (time.monotonic() - started) * 1e3
+            raise
+        reply.on_end(lambda outcome: _close(record, started, outcome.error, outcome))
+        return reply
+
+
+def _close(record: AttemptRecord, started: float, error: LlamaFarmError | None, outcome: Outcome | None = None) -> None:
+    record.ms = (time.monotonic() - started) * 1e3
+    if error is not None:
+        record.outcome, record.error = error.kind, str(error)
+    elif outcome is not None and outcome.ended != "complete":
+        record.outcome = outcome.ended
