@@ -1,0 +1,8 @@
+"""Knows what is wrong with a strategy file beyond its own text: vendors, prices, reachability, privacy, hardware."""
+
+from __future__ import annotations
+
+from llamafarm.check.strategy import check
+from llamafarm.check.vendors import check_vendors
+
+__all__ = ["check", "check_vendors"]

@@ -1,0 +1,5 @@
+"""``chat``: a conversation, turn by turn."""
+
+from llamafarm.cli.chat.command import chat
+
+__all__ = ["chat"]

@@ -1,0 +1,34 @@
+"""How a failure is shown: one line on stderr; for scripts, JSON on stdout as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llamafarm.cli.printing import attempt_documents, document, say
+from llamafarm.errors import AllFailedError, ConfigError, LlamaFarmError, Severity
+
+if TYPE_CHECKING:
+    from llamafarm.cli.settings import Settings
+
+__all__ = ["failure_json", "show"]
+
+
+def failure_json(error: LlamaFarmError) -> dict[str, Any]:
+    """Give what scripts see of a failure."""
+    shown: dict[str, Any] = {"kind": error.kind, "message": str(error)}
+    if isinstance(error, AllFailedError):
+        shown["attempts"] = attempt_documents(error.attempts)
+    if isinstance(error, ConfigError):
+        shown["findings"] = [str(finding) for finding in error.findings]
+    return {"error": shown}
+
+
+def show(error: LlamaFarmError, settings: Settings) -> None:
+    """Print a failure on one line; of a file with several errors each on a line of its own."""
+    if settings.json:
+        document(failure_json(error))
+    say(f"llamafarm: {' '.join(str(error).split())}")
+    if isinstance(error, ConfigError):
+        wrong = [finding for finding in error.findings if finding.severity is Severity.ERROR]
+        for finding in wrong[1:]:
+            say(str(finding))

@@ -1,0 +1,159 @@
+"""What `check` says of rules: those that can never act, and those that let private prompts out."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llamafarm import spec
+from llamafarm.check import check
+from llamafarm.conditions import compile_condition
+from llamafarm.errors import Finding
+from tests.conditions.made_conditions import CONDITIONS, FACTS
+
+COMPONENTS = """
+strategies:
+  - name: s
+    description: d
+    components:
+      cloud: {type: openai_compatible, config: {provider: openai, default_model: gpt-4o-mini}}
+      other: {type: openai_compatible, config: {provider: openai, default_model: gpt-4o}}
+      own: {type: openai_compatible, config: {provider: custom, base_url: "https://llm.example.com/v1", default_model: m}}
+      studio: {type: openai_compatible, config: {provider: custom, base_url: "http://localhost:1234/v1", default_model: m}}
+      lan: {type: ollama, config: {base_url: "http://192.168.1.7:11434", default_model: m}}
+      local: {type: llamacpp, config: {engine: embedded}}
+"""
+RULES = "strategies[0].routing_rules"
+CHAIN = "    fallback_chain: [cloud, other, own, studio, lan, local]\n"
+
+
+def findings(*rules: tuple[str, str] | str, more: str = CHAIN) -> list[Finding]:
+    """Check rules, each a condition and a target with what else it says; both loader and check are heard."""
+    given = [(rule, "cloud") if isinstance(rule, str) else rule for rule in rules]
+    lines = "".join(f"      - {{condition: '{condition}', target: {target}}}\n" for condition, target in given)
+    document = spec.load_text(COMPONENTS + more + "    routing_rules:\n" + lines, "f.yaml", env={})
+    said = [*document.findings, *check(document, {"OPENAI_API_KEY": "k"})]
+    return [finding for finding in said if finding.path.startswith(RULES)]
+
+
+def coded(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.code, finding.path.removeprefix(RULES)) for finding in found]
+
+
+def test_rules_that_never_or_always_hold():
+    found = findings("1 > 2", "input.length >= 0", "urgent", ("input.is_code", "cloud, priority: high"))
+    assert coded(found) == [
+        ("rule-never-matches", "[0].condition"),
+        ("rule-always-matches", "[1].condition"),
+        ("shadowed-rule", "[2]"),
+    ]
+    assert "[1] comes first and always holds: this rule never acts" in found[2].message
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["input.length > 100 and input.length < 50", "input.length < 0", "time.hour == 24", "1 < input.length < 2"],
+)
+def test_a_rule_whose_parts_contradict_each_other(condition):
+    assert coded(findings(condition, "urgent")) == [("rule-never-matches", "[0].condition")]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("input.length > 100", "input.length > 200"),
+        ("urgent", "urgent and private"),
+        ("urgent or not urgent", "input.is_code"),
+        ('request.user in ["a", "b"]', 'request.user == "b"'),
+    ],
+)
+def test_a_rule_behind_one_that_holds_whenever_it_does(earlier, later):
+    assert ("shadowed-rule", "[1]") in coded(findings(earlier, later))
+    assert ("shadowed-rule", "[0]") not in coded(findings(later, earlier))
+    assert ("shadowed-rule", "[0]") in coded(findings(later, (earlier, "cloud, priority: high")))
+
+
+def test_a_rule_behind_several_that_cover_it_together():
+    (finding,) = findings("urgent", "input.length > 9", "urgent and input.is_code or input.length == 10")
+    assert finding.code == "shadowed-rule"
+    assert "routing_rules[0], strategies[0].routing_rules[1] come first" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("cloud", "local", "this rule gets only what cloud cannot take"),
+        ("cloud", "cloud", "this rule never acts"),
+        ("local", "cloud", "this rule never acts"),
+    ],
+)
+def test_a_hidden_rule_gets_what_a_vendors_target_cannot_take(first, second, said):
+    (finding,) = findings(("urgent", first), ("urgent and input.is_code", second))
+    assert finding.code == "shadowed-rule"
+    assert said in finding.message
+
+
+def test_what_the_text_shows_is_left_to_the_loader():
+    assert coded(findings("true", "urgent", "input.length > 0")) == [
+        ("shadowed-rule", "[1]"),
+        ("shadowed-rule", "[2]"),
+    ]
+    assert coded(findings("urgent", "urgent")) == [("duplicate-rule", "[1]")]
+
+
+@given(st.lists(CONDITIONS, min_size=2, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_no_finding_about_a_rule_is_ever_wrong(conditions):
+    rules = [compile_condition(condition) for condition in conditions]
+    for code, path in coded(findings(*conditions)):
+        number = int(path[1])
+        for facts in FACTS:
+            if code == "rule-never-matches":
+                assert not rules[number](facts)
+            elif code == "rule-always-matches":
+                assert rules[number](facts)
+            elif code in ("shadowed-rule", "duplicate-rule"):
+                assert not rules[number](facts) or any(rule(facts) for rule in rules[:number])
+
+
+@pytest.mark.parametrize(
+    ("condition", "target", "leaks"),
+    [
+        ("private", "cloud", True),
+        ("confidential or urgent", "cloud", True),
+        ("not private", "cloud", False),
+        ("private and urgent", "cloud", False),
+        ("urgent", "cloud", False),
+        ("private", "own", False),
+        ("private", "local", False),
+    ],
+)
+def test_tagging_as_private_must_not_send_to_a_vendor(condition, target, leaks):
+    found = findings((condition, target))
+    assert ("privacy-leak" in [finding.code for finding in found]) is leaks
+
+
+def test_a_server_here_that_is_no_application_lets_private_prompts_go_on():
+    (finding,) = findings(("private", "studio"))
+    assert coded([finding]) == [("privacy-leak", "[0].target")]
+    assert "goes on to cloud, other where studio fails" in finding.message
+    assert "`fallback: false`, or use an application type with base_url" in finding.message
+
+
+def test_an_application_on_another_machine_does_so_too():
+    (finding,) = findings(("private", "lan"))
+    assert "goes on to cloud, other where lan fails" in finding.message
+    assert finding.message.endswith("`fallback: false`")
+
+
+@pytest.mark.parametrize(
+    ("rule", "more"),
+    [
+        (("private", "studio, fallback: false"), CHAIN),
+        (("private", "studio, fallback: true"), CHAIN),  # as somebody wrote down
+        (("private", "studio"), "    fallback_chain: [studio, own, local]\n"),
+        (("private", "studio"), "    constraints: {privacy_mode: local_only}\n" + CHAIN),
+        (("urgent", "studio"), CHAIN),
+    ],
+)
+def test_a_server_here_that_lets_nothing_out(rule, more):
+    assert "privacy-leak" not in [finding.code for finding in findings(rule, more=more)]
