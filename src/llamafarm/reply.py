@@ -98,7 +98,7 @@ class Reply:
         try:
             chunk = await anext(self._events)
         except StopAsyncIteration:
-            raise
+            raise  # whoever reads decides whether that is the end: `prime` leaves it to the reader
         except LlamaFarmError as error:
             self._end("failed" if self._first_token is None else "cut", error)
             raise

@@ -176,8 +176,6 @@ class Target:
     """Whether it is a model application on this machine. A rule to a local target keeps only local ones behind it."""
     component: str = ""
     """The component it comes from; empty for a chain entry with a type of its own."""
-    also: tuple[str, ...] = ()
-    """Further names for it in the same file."""
     base_url: str | None = None
     api_key: Secret | None = None
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)

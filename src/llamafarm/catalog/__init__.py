@@ -12,7 +12,7 @@ from llamafarm.catalog.models import (
     search,
     snapshot,
 )
-from llamafarm.catalog.money import NANO, affordable_output, cost, dollars, dollars_to_nano, worst_case
+from llamafarm.catalog.money import NANO, affordable_output, cost, dollars_to_nano, worst_case
 from llamafarm.catalog.vendors import CUSTOM, Prefill, Quirk, Vendor, all_vendors, find_vendor, vendor_names
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "affordable_output",
     "all_vendors",
     "cost",
-    "dollars",
     "dollars_to_nano",
     "find_model",
     "find_vendor",

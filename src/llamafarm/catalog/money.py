@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llamafarm.types import Price, PriceTier, Usage
 
-__all__ = ["NANO", "affordable_output", "cost", "dollars", "dollars_to_nano", "worst_case"]
+__all__ = ["NANO", "affordable_output", "cost", "dollars_to_nano", "worst_case"]
 
 NANO = 1_000_000_000
 """Nanodollars in a dollar."""
@@ -27,11 +27,6 @@ def dollars_to_nano(amount: Decimal | float | str) -> int:
     if not value.is_finite() or value < 0:
         raise ValueError(f"{amount!r} is not an amount of dollars: it has to be zero or more")
     return int((value * NANO).to_integral_value(ROUND_CEILING))
-
-
-def dollars(nano: int) -> float:
-    """Convert nanodollars to dollars, to be shown: a float is exact to a nanodollar up to nine million dollars."""
-    return nano / NANO
 
 
 def cost(usage: Usage, price: Price) -> int:

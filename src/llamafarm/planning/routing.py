@@ -113,7 +113,7 @@ def _targets(chain: tuple[Target, ...], by_component: Mapping[str, tuple[Target,
 
 
 def _unnamed(target: Target) -> Target:
-    return dataclasses.replace(target, name="", component="", also=())
+    return dataclasses.replace(target, name="", component="")
 
 
 def _named(
