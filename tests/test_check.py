@@ -7,8 +7,9 @@ import textwrap
 import pytest
 
 from llamafarm import spec
-from llamafarm.check import check, check_vendors
+from llamafarm.check import check
 from llamafarm.hardware import Gpu, Hardware
+from llamafarm.models import ModelStore
 
 NO_GPU = Hardware(cpus=2, memory_bytes=8 * 10**9, gpus=(), reason="no GPU here")
 SMALL_GPU = Hardware(cpus=2, memory_bytes=8 * 10**9, gpus=(Gpu("T4", 16 * 10**9, "cuda"),), reason="found T4")
@@ -95,7 +96,7 @@ def test_an_unset_key_is_an_info_for_all_who_wait_for_it():
         environment={},
     )
     assert coded(found) == [("info", "key-not-set", "components.cloud_api.config.api_key")]
-    assert found[0].message == "MY_KEY is not set: until it is, requests pass over cloud_api, second"
+    assert found[0].message == "MY_KEY is not set: until there is a key, requests pass over cloud_api, second"
 
 
 def test_a_component_that_nothing_leads_to():
@@ -246,27 +247,131 @@ def test_every_strategy_of_a_file_is_checked():
     assert [finding.line for finding in check(document, {})] == [4, 7]
 
 
-def test_vendors_are_checked_in_a_file_that_has_other_errors():
-    text = """
-strategies:
-  - name: s
-    componnts: {}
-    components:
-      a: {type: openai_compatible, config: {provider: opnai}}
-      b: {type: openai_compatible, config: {provider: "${VENDOR}"}}
-      c: nonsense
-      d: {type: openai_compatible, config: {provider: custom}}
-    fallback_chain:
-      - a
-      - {name: e, type: openai_compatible, config: {provider: grok}}
-  - nonsense
+@pytest.mark.parametrize(
+    ("config", "code", "path"),
+    [
+        ("{engine: embedded, default_model: 'qwen3:4b'}", "unknown-model", "default_model"),
+        ("{default_model: ./nope.gguf}", "no-model-file", "default_model"),
+        ("{default_model: mine, models: [{name: mine, source: ./nope.gguf}]}", "no-model-file", "models[0].source"),
+        ("{models: [{name: mine}]}", "unknown-model", "models[0]"),
+        ("{default_model: ./text.gguf}", "no-model-file", "default_model"),
+    ],
+)
+def test_a_model_that_the_embedded_engine_can_never_load(config, code, path, tmp_path):
+    (tmp_path / "text.gguf").write_text("this is no model")
+    text = f"strategies: [{{name: s, description: d, components: {{m: {{type: llamacpp, config: {config}}}}}}}]"
+    document = spec.load_text(text, "f.yaml", env={}, folder=tmp_path)
+    severity = "error" if code == "unknown-model" else "warning"
+    found = check(document, {}, None, ModelStore(tmp_path))
+    assert coded(found) == [(severity, code, f"components.m.config.{path}")]
+    assert coded(check(document, {})) == [entry for entry in coded(found) if severity == "error"]
+
+
+@pytest.mark.parametrize(
+    "config", ["{engine: server, base_url: 'http://localhost:1', default_model: any}", "{default_model: ./it.gguf}"]
+)
+def test_a_model_that_may_well_load(config, tmp_path):
+    (tmp_path / "it.gguf").write_bytes(b"GGUF" + bytes(20))
+    text = f"strategies: [{{name: s, description: d, components: {{m: {{type: llamacpp, config: {config}}}}}}}]"
+    document = spec.load_text(text, "f.yaml", env={}, folder=tmp_path)
+    assert check(document, {}, None, ModelStore(tmp_path)) == ()
+
+
+def test_two_targets_with_the_same_mistake_are_both_named():
+    found = findings("""
+        components:
+          a: {type: openai_compatible, config: {provider: groq}}
+          b: {type: openai_compatible, config: {provider: groq}}
+        fallback_chain: [a, b]
+    """)
+    assert coded(found) == [("error", "no-model", "components.a"), ("error", "no-model", "components.b")]
+
+
+def test_a_mistake_elsewhere_in_a_target_does_not_hide_that_privacy_rules_it_out():
+    found = findings("""
+        components: {a: {type: openai_compatible, config: {provider: groq}}}
+        constraints: {privacy_mode: local_only}
+    """)
+    assert coded(found) == [("error", "no-model", "components.a"), ("error", "no-eligible-target", "constraints")]
+
+
+def test_an_alias_that_the_engines_own_model_hides():
+    (finding,) = findings("components: {m: {type: llamacpp, config: {}}}\naliases: {smollm2-135m-instruct: m}")
+    assert coded([finding]) == [("error", "name-taken", "aliases.smollm2-135m-instruct")]
+
+
+KEYED = """
+components:
+  cloud_api: {type: openai_compatible, config: {provider: openai, api_key: "${OPENAI_API_KEY}", default_model: gpt-4o}}
+fallback_chain:
+  - cloud_api
+  - {name: other, type: cloud_api, config: %s}
 """
-    assert [(finding.line, finding.column, finding.path) for finding in check_vendors(text, "f.yaml")] == [
-        (6, 55, "strategies[0].components.a.config.provider"),
-        (12, 63, "strategies[0].fallback_chain[1].config.provider"),
-    ]
 
 
-@pytest.mark.parametrize("text", ["", "- a", "strategies: 1", "strategies: [", "strategies: [{components: [1]}]"])
-def test_vendors_of_what_is_no_strategy_file(text):
-    assert check_vendors(text, "f.yaml") == ()
+@pytest.mark.parametrize(
+    ("config", "key", "said"),
+    [
+        (
+            "{provider: groq, default_model: llama-3.1-8b-instant}",
+            "provider",
+            "other sends api.groq.com the API key of",
+        ),
+        ("{provider: groq, default_model: llama-3.1-8b-instant}", "provider", "like ${GROQ_API_KEY}"),
+        ("{base_url: 'https://proxy.example/v1', price: {input: 1, output: 1}}", "base_url", "like ${ITS_API_KEY}"),
+    ],
+)
+def test_a_key_that_goes_to_another_vendor_is_a_warning(config, key, said):
+    (finding,) = [found for found in findings(KEYED % config) if found.code == "key-of-another-vendor"]
+    assert coded([finding]) == [("warning", "key-of-another-vendor", f"fallback_chain[1].config.{key}")]
+    assert said in finding.message
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        '{provider: groq, api_key: "${GROQ_API_KEY}", default_model: llama-3.1-8b-instant}',
+        "{default_model: gpt-4o-mini}",
+        "{base_url: 'https://eu.api.openai.com/v1'}",
+        "{base_url: 'http://127.0.0.1:4000/v1'}",
+    ],
+)
+def test_a_key_that_stays_with_its_owner_is_not(config):
+    assert "key-of-another-vendor" not in [finding.code for finding in findings(KEYED % config)]
+
+
+LONG = "system_prompt: 'You help the staff of a large farm with many llamas, and never say more than you are asked to.'"
+
+
+@pytest.mark.parametrize(
+    ("config", "limits", "said"),
+    [
+        ("", "max_cost_per_request: 0", "with a single token of prompt and answer it could cost"),
+        (LONG, "max_input_tokens: 5", "its system_prompt included, and max_input_tokens is 5"),
+        (LONG, "max_tokens: 3", "leaves none of max_tokens (3)"),
+    ],
+)
+def test_limits_that_no_request_can_keep_leave_nobody(config, limits, said):
+    body = (
+        f"components: {{c: {{type: openai_compatible, config: {{provider: openai, default_model: gpt-4o, {config}}}}}}}"
+    )
+    (finding,) = findings(f"{body}\nconstraints: {{{limits}}}")
+    assert finding.code == "no-eligible-target"
+    assert said in finding.message
+
+
+@pytest.mark.parametrize("limits", ["max_cost_per_request: 0.02", "max_input_tokens: 20", "max_tokens: 20"])
+def test_limits_that_a_short_request_keeps_are_no_error(limits):
+    assert findings(f"{CLOUD}\nconstraints: {{{limits}}}") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("missing", "missing does not exist"), ("folder", "it is a folder"), ("empty", "empty is empty")]
+)
+def test_a_key_in_a_file_that_cannot_be_read_says_why(tmp_path, name, said):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty").touch()
+    body = CLOUD.replace("{provider", f'{{api_key: "${{file:{tmp_path / name}}}", provider')
+    (finding,) = findings(body)
+    assert finding.code == "key-not-set"
+    assert said in finding.message

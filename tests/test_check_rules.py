@@ -79,6 +79,39 @@ def test_a_rule_behind_several_that_cover_it_together():
 
 
 @pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (["input.length < 100", "input.length >= 100"], "urgent"),
+        (["input.length < 100", "input.length >= 100"], "input.length > 50"),
+        (["time.hour < 12", "urgent", "time.hour > 11 and not urgent"], "input.is_code"),
+        (["request.user == null", 'request.user != "a"', 'request.user == "a"'], "input.is_code"),
+        (["input.tokens <= 10.5", "input.tokens > 10.2"], "input.tokens in [3, 11]"),
+    ],
+)
+def test_a_rule_behind_several_that_leave_nothing_between_them(earlier, later):
+    found = coded(findings(*earlier, later))
+    assert found == [("shadowed-rule", f"[{len(earlier)}]")]
+    assert coded(findings(*earlier[1:], later)) == coded(findings(*earlier[:-1], later)) == []
+
+
+def test_only_the_rules_that_are_needed_are_named():
+    (finding,) = findings("urgent", "input.length < 100", "input.requires_json", "input.length >= 100", "input.is_code")
+    assert "routing_rules[1], strategies[0].routing_rules[3] come first" in finding.message
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        ["input.length < 100", "input.length > 100"],
+        ["request.max_tokens < 100", "request.max_tokens >= 100"],  # or it is missing
+        ["urgent and input.is_code", "not urgent and not input.is_code"],
+    ],
+)
+def test_a_rule_behind_several_that_leave_something(earlier):
+    assert coded(findings(*earlier, "input.requires_json")) == []
+
+
+@pytest.mark.parametrize(
     ("first", "second", "said"),
     [
         ("cloud", "local", "this rule gets only what cloud cannot take"),
@@ -157,3 +190,17 @@ def test_an_application_on_another_machine_does_so_too():
 )
 def test_a_server_here_that_lets_nothing_out(rule, more):
     assert "privacy-leak" not in [finding.code for finding in findings(rule, more=more)]
+
+
+@pytest.mark.parametrize(("condition", "never"), [("input.tokens > 2000", True), ("input.tokens > 200", False)])
+def test_a_rule_for_prompts_that_a_limit_refuses_never_acts(condition, never):
+    text = f"""
+strategies:
+  - name: s
+    description: d
+    components: {{a: {{type: openai_compatible, config: {{provider: openai, default_model: gpt-4o-mini}}}}}}
+    routing_rules: [{{condition: {condition}, target: a}}]
+    constraints: {{max_input_tokens: 100}}
+"""
+    said = [finding.code for finding in check(spec.load_text(text, env={}), {"OPENAI_API_KEY": "k"})]
+    assert said == (["rule-never-matches"] if never else [])

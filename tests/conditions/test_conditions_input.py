@@ -1,12 +1,15 @@
 """What is read from a request's body: every shape OpenAI's format has, and none that crashes."""
 
 import json
+import time
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llamafarm.conditions import Input
+from llamafarm.conditions import Facts, Input, compile_condition
+from llamafarm.types import Call
 
 PNG = "data:image/png;base64," + "A" * 100_000
 TOOL = {
@@ -226,3 +229,31 @@ def test_shows_code(text):
 )
 def test_prose_is_no_code(text):
     assert not Input.of({"prompt": text}).is_code
+
+
+NEEDLES = [f"Word{number}" for number in range(60)] + ["Straße", "naïve", "a.c", "(", "中文"]
+
+
+@given(st.lists(st.sampled_from([*NEEDLES, "word", "STRASSE", "abc", "A.C", "NAÏVE", "x" * 500, "İ"]), max_size=8))
+def test_many_texts_are_found_at_once_as_one_by_one(parts):
+    rule = compile_condition("input.contains(" + ", ".join(f'"{needle}"' for needle in NEEDLES) + ")")
+    text = " ".join(parts)
+    expected = any(needle.casefold() in text.casefold() for needle in NEEDLES)
+    for padded in (text, text + "_" * 2000):  # the longer one is searched for all at once
+        assert rule(Facts.of(Call({"messages": [user(padded)]}), datetime.now(UTC))) is expected
+
+
+def test_many_texts_cost_little_more_than_a_few():
+    facts = Facts.of(Call({"messages": [user("lorem ipsum " * 40_000)]}), datetime.now(UTC))
+    few, many = (
+        compile_condition("input.contains(" + ", ".join(f'"ipsum{word}"' for word in range(count)) + ")")
+        for count in (2, 150)
+    )
+
+    def took(rule):
+        start = time.perf_counter()
+        assert not rule(facts)
+        return time.perf_counter() - start
+
+    took(few), took(many)  # the search is made when it is first needed
+    assert min(took(many) for _ in range(5)) < 10 * min(took(few) for _ in range(5))

@@ -26,8 +26,8 @@ def test_a_strategy_file_is_a_regular_file(tmp_path, fifo):
 
 
 def test_a_reference_is_to_a_regular_file(fifo):
-    for name in (fifo, "/dev/zero", fifo.parent):
-        with pytest.raises(ConfigError, match="cannot be read: it is not a regular file"):
+    for name, trouble in ((fifo, "not a regular file"), ("/dev/zero", "not a regular file"), (fifo.parent, "a folder")):
+        with pytest.raises(ConfigError, match=f"cannot be read: it is {trouble}"):
             spec.load_text(TEXT % name, env={})
 
 

@@ -160,7 +160,7 @@ def test_a_file_reference_outside_a_secret_must_be_readable(tmp_path):
     (tmp_path / "f.yaml").write_text(TEXT.replace("A demo.", "${file:prompt}"))
     assert spec.load_file(tmp_path / "f.yaml", env={}).file.strategies[0].description == "Be terse."
     (tmp_path / "prompt").unlink()
-    assert "prompt cannot be read" in str(refuse(tmp_path / "f.yaml"))
+    assert "prompt does not exist" in str(refuse(tmp_path / "f.yaml"))
 
 
 def test_an_unset_secret_knows_its_variable():
@@ -198,9 +198,8 @@ def test_a_thousand_slips_are_all_reported_in_bounded_work():
     entries = "".join(f"      model_{index}x: {{}}\n" for index in range(1000))
     rules = "".join(f"      - {{condition: tag_{index}, target: modle_{index}x}}\n" for index in range(1000))
     text = TEXT.replace("            gpt", "".join(entries.replace("      ", "            ")) + "            gpt")
-    with pytest.raises(ConfigError) as refused:
-        spec.load_text(f"{text}    routing_rules:\n{rules}", env={})
-    assert sum(finding.code == "undefined-target" for finding in refused.value.findings) == 1000
+    found = spec.examine_text(f"{text}    routing_rules:\n{rules}", env={}).findings
+    assert sum(finding.code == "undefined-target" for finding in found) == 1000
 
 
 @pytest.mark.parametrize("path", files("accepted"))

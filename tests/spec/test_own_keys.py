@@ -137,7 +137,7 @@ def test_activity_is_told_by_key():
     assert is_active("strategies[].constraints.max_tokens")
     assert is_active("strategies[].components{}.config<app>.gpu_layers")
     assert not is_active("server.port")
-    assert not is_active("strategies[].load_balancing.weights")
+    assert not is_active("strategies[].monitoring.alerts[].window")
     assert not is_active("strategies[].components{}.config<tuner>.method.r")
     assert not is_active("strategies[].monitoring.alerts[].type")
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from llamafarm.errors import Finding, Severity
+from llamafarm import spec
+from llamafarm.errors import ConfigError, Finding, Severity
 from llamafarm.spec.problems import unsilenced
 
 
@@ -57,3 +58,25 @@ def test_anything_else_silences_nothing(text):
 def test_comments_are_read_in_time_proportional_to_their_length(text):
     # Not timed: what is quadratic here takes minutes.
     assert kept(text)
+
+
+def test_of_very_many_findings_the_first_are_shown_with_the_number_of_the_rest():
+    text = "strategies:\n  - name: s\n    components: {a: {type: llamacpp}}\n"
+    text += "".join(f"    key{number}: 1\n" for number in range(500))
+    document = spec.examine_text(text, "f.yaml", env={})
+    assert len(document.findings) == 501  # one for the missing description
+    shown = document.unsilenced(document.findings)
+    assert [finding.code for finding in shown] == ["unknown-key"] * 200 + ["more-findings"]  # errors before others
+    assert str(shown[-1]) == "f.yaml: error[more-findings]: and 301 more, 300 of them errors: mend these first"
+    with pytest.raises(ConfigError, match="500 errors") as refused:
+        spec.load_text(text, "f.yaml", env={})
+    assert refused.value.findings == shown
+
+
+@pytest.mark.parametrize("item", ["- 1", "- {a: 1}", "- {name: s, name: s}"])
+def test_a_file_that_is_wrong_everywhere_is_not_read_to_its_end(item):
+    with pytest.raises(ConfigError, match="thousands of errors") as refused:
+        spec.examine_text("strategies:\n" + f"{item}\n" * 50_000, "f.yaml", env={})
+    *shown, last = refused.value.findings
+    assert len(shown) == 200
+    assert last.message.endswith("the rest of the file is not read")

@@ -43,7 +43,6 @@ ONLY_HERE = {
     "chain-undefined-component": "a component of that name might exist",
     "cloud-base-url-bad-port": "a pattern compares no numbers",
     "cloud-temperature-nan": "JSON has no such number",
-    "cloud-timeout-infinite": "JSON has no such number",
     "interpolation-quoted-number": "depends on the environment",
     "interpolation-secret-as-choice": "depends on the environment",
     "interpolation-secret-as-number": "depends on the environment",

@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 from llamafarm.check.strategy import check
-from llamafarm.check.vendors import check_vendors
 
-__all__ = ["check", "check_vendors"]
+__all__ = ["check"]

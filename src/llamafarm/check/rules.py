@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from llamafarm.conditions import Condition, Facts, compile_condition
-from llamafarm.conditions.cases import cases_of, implies
+from llamafarm.conditions.cases import cases_of, covers, implies
 from llamafarm.conditions.ranges import Range
 from llamafarm.errors import Severity
 from llamafarm.planning.addresses import is_loopback
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from llamafarm.conditions.cases import Case, Cases
     from llamafarm.hardware import Hardware
     from llamafarm.planning import Routing
+    from llamafarm.spec import Document
+    from llamafarm.spec.assemble import Draft
     from llamafarm.spec.strategy import Rule
     from llamafarm.types import Target
 
@@ -30,6 +32,9 @@ _CONFIDING = frozenset({"confidential", "pii", "private", "secret", "sensitive"}
 """Tags by which a caller says that a prompt is not for everybody."""
 _OWN_VENDORS = frozenset({"azure", "custom"})
 """Vendor rows that may well stand for a place inside the user's own walls."""
+
+_OFF_BY = 4
+"""A prompt estimated at so many times a limit is above it, whatever its tokenizer."""
 
 _Key = str | tuple[str, Range]
 """A fact, or a fact and the single value it must have."""
@@ -43,7 +48,8 @@ class _Ruling:
 
     path: str
     rule: Rule
-    target: Target
+    target: Target | None
+    """None: nothing of that name is known."""
     condition: Condition
     cases: Cases
 
@@ -53,31 +59,53 @@ class _Ruling:
         return " ".join(self.rule.condition.split())
 
 
-def check_rules(routing: Routing, path: str, hardware: Hardware) -> Iterator[Said]:
-    """Look for what is wrong with a strategy's rules, which stand at `path` in the file."""
+def check_rules(routing: Routing, draft: Draft, document: Document, hardware: Hardware) -> Iterator[Said]:
+    """Look for what is wrong with a strategy's rules, as far as they could be read."""
+    at = child(draft.path, "routing_rules")
+    rules = {child(at, number): rule for number, rule in enumerate(draft.rules) if rule is not None}
     rulings = [
-        _ruling(routing, child(path, number), rule) for number, rule in enumerate(routing.strategy.routing_rules)
+        _ruling(routing, path, rule) for path, rule in rules.items() if document.is_read(child(path, "condition"))
     ]
+    most, limit = (
+        routing.strategy.constraints.max_input_tokens,
+        child(child(draft.path, "constraints"), "max_input_tokens"),
+    )
     for ruling in rulings:
         if ruling.cases.never:
             message = "never holds, whatever the request: this rule never acts"
             yield Severity.WARNING, "rule-never-matches", child(ruling.path, "condition"), message
+        elif (
+            most is not None and document.is_read(limit) and all(_is_longer(case, most) for case in ruling.cases.cases)
+        ):
+            message = f"holds only for prompts that max_input_tokens ({most}) refuses: this rule never acts"
+            yield Severity.WARNING, "rule-never-matches", child(ruling.path, "condition"), message
         yield from _leak(ruling, routing, hardware)
-    yield from _shadowed(sorted(rulings, key=lambda ruling: -ruling.rule.rank))
+    whole = (ruling for ruling in rulings if document.is_read(ruling.path))
+    yield from _shadowed(sorted(whole, key=lambda ruling: -ruling.rule.rank))
+
+
+def _is_longer(case: Case, most: int) -> bool:
+    """Tell whether a case is only of prompts with more than so many tokens, however far off the estimate is."""
+    return "input.tokens" in case and case["input.tokens"].meet(Range(high=(0, most * _OFF_BY, 0))).is_empty
 
 
 def _ruling(routing: Routing, path: str, rule: Rule) -> _Ruling:
     condition = compile_condition(rule.condition)
-    return _Ruling(path, rule, routing.named[rule.target], condition, cases_of(condition))
+    return _Ruling(path, rule, routing.named.get(rule.target), condition, cases_of(condition))
 
 
 # Rules behind others
+
+
+_MOST_JOINED = 64
+"""Earlier cases that are looked at together; of more, only whether one alone says as much."""
 
 
 @dataclass(slots=True)
 class _Earlier:
     """The rules that have been seen, to be found by what their cases are about: thousands cost little that way."""
 
+    all: list[tuple[Case, _Ruling]] = field(default_factory=list)
     by_key: dict[_Key, list[tuple[Case, _Ruling]]] = field(default_factory=dict)
 
     def add(self, ruling: _Ruling) -> None:
@@ -85,18 +113,32 @@ class _Earlier:
             # What implies a single value of a fact has that same value: no other case need be looked at.
             single = ((fact, span) for fact, span in case.items() if span.is_single)
             self.by_key.setdefault(next(single, next(iter(case))), []).append((case, ruling))
+            self.all.append((case, ruling))
 
     def covering(self, cases: Cases) -> tuple[_Ruling, ...]:
         """Give rules of which one holds in each of these cases; none where a case is left over."""
         found: dict[str, _Ruling] = {}
         for case in cases.cases:
-            keys: Iterable[_Key] = (*case, *case.items())
-            known = (entry for key in keys for entry in self.by_key.get(key, ()))
-            first = next((ruling for other, ruling in known if implies(case, other)), None)
-            if first is None:
+            covering = self._alone(case) or self._together(case)
+            if not covering:
                 return ()
-            found[first.path] = first
+            found |= {ruling.path: ruling for ruling in covering}
         return tuple(found.values())
+
+    def _alone(self, case: Case) -> tuple[_Ruling, ...]:
+        keys: Iterable[_Key] = (*case, *case.items())
+        known = (entry for key in keys for entry in self.by_key.get(key, ()))
+        return next(((ruling,) for other, ruling in known if implies(case, other)), ())
+
+    def _together(self, case: Case) -> tuple[_Ruling, ...]:
+        if len(self.all) > _MOST_JOINED or not covers([other for other, _ in self.all], case):
+            return ()
+        needed = self.all
+        for entry in self.all:
+            others = [kept for kept in needed if kept is not entry]
+            if covers([other for other, _ in others], case):
+                needed = others
+        return tuple(ruling for _, ruling in needed)
 
 
 def _shadowed(rulings: Iterable[_Ruling]) -> Iterator[Said]:
@@ -132,7 +174,7 @@ def _hidden(ruling: _Ruling, before: tuple[_Ruling, ...]) -> str:
 
 def _left_to(ruling: _Ruling, before: Iterable[_Ruling]) -> str:
     """Say what a rule behind others still gets: what their targets cannot take, if those are ever passed over."""
-    others = [other for other in before if not other.target.local and other.target != ruling.target]
+    others = [other for other in before if other.target and not other.target.local and other.target != ruling.target]
     if not others:
         return "this rule never acts"
     names = " or ".join(dict.fromkeys(other.rule.target for other in others))
@@ -146,7 +188,7 @@ def _leak(ruling: _Ruling, routing: Routing, hardware: Hardware) -> Iterator[Sai
     """Warn where tagging a prompt as private is what sends it to a vendor, or lets it go on to one."""
     tag = next((tag for tag in sorted(ruling.condition.tags & _CONFIDING) if _confides(ruling.condition, tag)), None)
     target = ruling.target
-    if tag is None or target.local:
+    if tag is None or target is None or target.local:
         return
     where = child(ruling.path, "target")
     if not _is_own(target):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llamafarm import catalog
+from llamafarm.check.keys import foreign_keys
+from llamafarm.check.model_files import file_trouble
 from llamafarm.check.rules import check_rules
+from llamafarm.check.smallest import beyond_every_request
 from llamafarm.check.vendors import meant_vendor
 from llamafarm.errors import Finding, Severity
 from llamafarm.hardware import Gpu, Hardware
@@ -15,15 +19,19 @@ from llamafarm.planning.eligibility import forbidden
 from llamafarm.planning.targets import component_targets, entry_target
 from llamafarm.spec import child
 from llamafarm.spec.components import AppConfig
+from llamafarm.spec.lint import leads_known
+from llamafarm.spec.problems import unsilenced
 from llamafarm.spec.suggest import Suggestions
+from llamafarm.spec.targets import hidden_alias, names_of, referred
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Mapping as Given
 
+    from llamafarm.models import ModelStore
     from llamafarm.planning import Routing
     from llamafarm.spec import Document
-    from llamafarm.spec.strategy import Strategy
+    from llamafarm.spec.assemble import Draft
     from llamafarm.types import Target
 
 __all__ = ["check"]
@@ -33,17 +41,23 @@ _ANY_MACHINE = Hardware(cpus=1, memory_bytes=0, gpus=(Gpu("any", 1 << 60, "cuda"
 _LIMITS = ("max_cost_per_request", "daily_budget", "monthly_budget")
 
 
-def check(document: Document, environment: Given[str, str], hardware: Hardware | None = None) -> tuple[Finding, ...]:
+def check(
+    document: Document,
+    environment: Given[str, str],
+    hardware: Hardware | None = None,
+    store: ModelStore | None = None,
+) -> tuple[Finding, ...]:
     """Look for what the loader cannot know; `document.findings` has what it said itself.
 
     `environment` is where vendors' usual key variables are looked up. Without `hardware` no machine is judged: then
-    `requires_gpu` and `min_gpu_memory` are taken to be met.
+    `requires_gpu` and `min_gpu_memory` are taken to be met. Without `store` no model file is looked for. Of a document
+    with errors everything is judged but what depends on a key that could not be read.
     """
     findings: dict[tuple[object, ...], Finding] = {}
-    for index, strategy in enumerate(document.file.strategies):
-        for finding in _Check(document, index, strategy, environment, hardware).findings():
+    for draft in document.drafts:
+        for finding in _Check(document, draft, environment, hardware, store).findings():
             findings.setdefault((finding.line, finding.column, finding.code, finding.message), finding)
-    return document.unsilenced(findings.values())
+    return unsilenced(findings.values(), document.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,8 @@ class _Site:
     path: str
     names: tuple[str | int, ...]
     """The path's parts, from the top of the file."""
+    configs: tuple[str, ...]
+    """The paths of the configs that it is made from."""
 
 
 class _Check:
@@ -62,44 +78,64 @@ class _Check:
     def __init__(
         self,
         document: Document,
-        index: int,
-        strategy: Strategy,
+        draft: Draft,
         environment: Given[str, str],
         hardware: Hardware | None,
+        store: ModelStore | None,
     ) -> None:
         self.document = document
-        self.strategy = strategy
-        self.path = child("strategies", index)
-        self.index = index
+        self.draft = draft
+        self.strategy = draft.strategy()
+        self.path = draft.path
         self.environment = environment
         self.hardware = hardware
-        self.routing: Routing = resolve(strategy, environment, (), _ANY_MACHINE)
+        self.store = store
+        # What names a target may be wrong; the targets can be told without it.
+        unnamed = dataclasses.replace(self.strategy, routing_rules=(), aliases={}, load_balancing=None)
+        self.routing: Routing = resolve(unnamed, environment, (), _ANY_MACHINE)
         self.suggestions = Suggestions()
+        self.all_lead = leads_known(draft, document.problems.unread)
 
     def findings(self) -> Iterator[Finding]:
         """Give everything there is to say, in no order."""
         sites = list(_first_of_each(self._sites()))
-        sound: list[_Site] = []
+        known: list[_Site] = []
         for site in sites:
             errors = list(self._broken(site))
             yield from errors
-            if not errors:
-                sound.append(site)
-        barred = {site.path: tuple(self._barred(site.target, _ANY_MACHINE)) for site in sound}
-        yield from self._nobody(sound, barred)
-        yield from self._machine(sound, barred)
-        for site in sound:
+            if not errors and self._is_read(site, "provider", "engine", "default_model", "models", "price"):
+                known.append(site)
+        paths = {site.path for site in known}
+        barred = {site.path: tuple(self._barred(site, _ANY_MACHINE, has_model=site.path in paths)) for site in sites}
+        yield from self._nobody(sites, barred)
+        yield from self._machine(known, barred)
+        for site in known:
             yield from self._priced(site)
-        yield from self._keyed(sound)
+        yield from self._keyed(sites)
+        yield from self._hidden_aliases()
         yield from self._reached()
-        rules = child(self.path, "routing_rules")
-        yield from (self._say(*said) for said in check_rules(self.routing, rules, _ANY_MACHINE))
+        yield from (self._say(*said) for said in check_rules(self.routing, self.draft, self.document, _ANY_MACHINE))
+        yield from (self._say(*said) for said in foreign_keys(self.draft, self.document))
         yield from self._batches()
+
+    @property
+    def _has_all(self) -> bool:
+        """Whether every target could be told."""
+        return not self.draft.lost and None not in self.draft.chain
+
+    @staticmethod
+    def _is_vendor(target: Target) -> bool:
+        vendor = catalog.find_vendor(target.provider)
+        return target.settings is not None or (vendor is not None and not vendor.local)
+
+    def _is_read(self, site: _Site, *names: str) -> bool:
+        """Tell whether what these keys of a target's config say is known."""
+        return self.document.is_read(*(child(config, name) for config in site.configs for name in names))
 
     def _say(self, severity: Severity, code: str, path: str, message: str) -> Finding:
         return self.document.finding(path, code, severity, message)
 
-    def _at(self, site: _Site, *names: str) -> str:
+    def _at(self, site: _Site, *names: str | int) -> str:
         """Give the path of a key of a target's part of the file, or of that part where it does not have the key."""
         if self.document.places.key(*site.names, *names) is None:
             return site.path
@@ -112,37 +148,40 @@ class _Check:
 
     def _sites(self) -> Iterator[_Site]:
         """Give every target with its place: components, chain entries, then models."""
-        at, names = child(self.path, "components"), ("strategies", self.index, "components")
+        at, names = child(self.path, "components"), ("strategies", self.draft.index, "components")
         models: list[_Site] = []
-        for name, component in self.strategy.components.items():
+        for name, component in self.draft.components.items():
             targets = component_targets(component, self.environment)
             path = child(at, name)
-            inner = child(child(path, "config"), "models")
-            yield from (_Site(target, path, (*names, name)) for target in targets[:1])
+            config = child(path, "config")
+            yield from (_Site(target, path, (*names, name), (config,)) for target in targets[:1])
             for number, target in enumerate(targets[1:]):
-                part = number if isinstance(component.config, AppConfig) else target.model
-                models.append(_Site(target, child(inner, part), (*names, name, "config", "models", part)))
-        at = child(self.path, "fallback_chain")
-        for number, entry in enumerate(self.strategy.fallback_chain):
+                part = number if isinstance(component.config, AppConfig) else target.name
+                inner = child(child(config, "models"), part)
+                models.append(_Site(target, inner, (*names, name, "config", "models", part), (config, inner)))
+        chain = child(self.path, "fallback_chain")
+        for number, entry in self.draft.entries.items():
+            path = child(chain, number)
+            configs = [child(path, "config")]
+            if entry.component is not None:
+                configs.append(child(child(at, entry.component), "config"))
             target = entry_target(entry, self.environment)
-            yield _Site(target, child(at, number), ("strategies", self.index, "fallback_chain", number))
-        yield from models
+            yield _Site(target, path, ("strategies", self.draft.index, "fallback_chain", number), tuple(configs))
+        yield from (site for site in models if site.target.name)
 
     def _broken(self, site: _Site) -> Iterator[Finding]:
         """Say why a target could never be asked, whatever the machine and the request."""
         target = site.target
         vendor = catalog.find_vendor(target.provider)
-        if target.settings is None and (vendor is None or vendor.local):
-            yield self._say(
-                Severity.ERROR,
-                "unknown-provider",
-                self._at(site, "config", "provider"),
-                meant_vendor(target.provider, self.suggestions),
-            )
-            return
-        if not target.model:
+        is_vendor = self._is_vendor(target)
+        if not is_vendor and self._is_read(site, "provider"):
+            path = self._at(site, "config", "provider")
+            message = meant_vendor(target.provider, self.suggestions)
+            yield self._say(Severity.ERROR, "unknown-provider", path, message)
+        if not target.model and self._is_read(site, "default_model", "models"):
             yield self._say(Severity.ERROR, "no-model", site.path, f"{target.name} has no model: give default_model")
-        if target.base_url is None and target.dialect != "embedded":
+        addressed = target.base_url is not None or target.dialect == "embedded" or not is_vendor
+        if not addressed and self._is_read(site, "base_url", "provider"):
             like = f", like {vendor.example_url}" if vendor is not None and vendor.example_url else ""
             message = f"{target.provider} has no common address: give base_url{like}"
             yield self._say(Severity.ERROR, "no-address", site.path, message)
@@ -153,24 +192,49 @@ class _Check:
             )
             path = self._at(site, "config", "default_model")
             yield self._say(Severity.ERROR, "remote-under-local-only", path, message)
+        is_embedded = target.dialect == "embedded" and target.settings is not None
+        if is_embedded and self._is_read(site, "engine", "base_url", "default_model", "models"):
+            yield from self._model_file(site)
+
+    def _model_file(self, site: _Site) -> Iterator[Finding]:
+        """Say why the embedded engine can find no file for a target's model."""
+        trouble = file_trouble(site.target, self.store)
+        if trouble is None:
+            return
+        severity, code, message = trouble
+        listed = site.target.settings.models if site.target.settings else ()
+        number = next((at for at, row in enumerate(listed) if row.name == site.target.model), None)
+        names: tuple[tuple[str | int, ...], ...] = (("source",), ("name",), ("config", "default_model"))
+        if number is not None:
+            names = (("config", "models", number, "source"), ("config", "models", number), *names)
+        path = next((path for part in names if (path := self._at(site, *part)) != site.path), site.path)
+        yield self._say(severity, code, path, message)
 
     # Constraints
 
-    def _barred(self, target: Target, hardware: Hardware) -> Iterator[str]:
-        """Give the reasons in the file why a target is never eligible."""
-        yield from forbidden(target, self.strategy.constraints, hardware)
-        limit = self._limit()
+    def _barred(self, site: _Site, hardware: Hardware, *, has_model: bool) -> Iterator[str]:
+        """Give the reasons in the file why a target is never eligible, as far as they don't hang on what is unknown."""
+        target, constraints = site.target, self.strategy.constraints
+        if not self._is_vendor(target) or not self._is_read(site, "provider", "engine", "base_url"):
+            return
+        if not has_model:
+            target = dataclasses.replace(target, model="")
+            constraints = dataclasses.replace(constraints, allowed_models=(), blocked_models=())
+        yield from forbidden(target, constraints, hardware)
+        limit = self._limit() if has_model else None
         if limit is not None and target.price is None:
             yield f"{target.model} has no known price, so {limit} cannot hold"
         elif limit is not None and not target.bounded:
             yield f"{target.model} bills more than tokens on every call, so {limit} cannot hold"
+        if has_model and self._is_read(site, "system_prompt", "supports"):
+            yield from beyond_every_request(target, constraints)
 
     def _limit(self) -> str | None:
         return next((name for name in _LIMITS if getattr(self.strategy.constraints, name) is not None), None)
 
     def _nobody(self, sites: list[_Site], barred: Given[str, tuple[str, ...]]) -> Iterator[Finding]:
-        """Say which targets the constraints rule out; an error where they leave none."""
-        if sites and all(barred.values()):
+        """Say which targets the constraints rule out; an error where they leave none of all there are."""
+        if self._has_all and sites and all(barred.values()):
             reasons = "; ".join(f"{site.target.name}: {', '.join(barred[site.path])}" for site in sites)
             message = f"no target is eligible, for any request: {reasons}"
             yield self._say(Severity.ERROR, "no-eligible-target", child(self.path, "constraints"), message)
@@ -188,14 +252,14 @@ class _Check:
         lacking = {
             site.target.name: reasons
             for site in sites
-            if not barred[site.path] and (reasons := tuple(self._barred(site.target, self.hardware)))
+            if not barred[site.path] and (reasons := tuple(self._barred(site, self.hardware, has_model=True)))
         }
         if not lacking:
             return
         constraints = self.strategy.constraints
         path = child(child(self.path, "constraints"), "requires_gpu" if constraints.requires_gpu else "min_gpu_memory")
         why = "; ".join(dict.fromkeys(reason for reasons in lacking.values() for reason in reasons))
-        if len(lacking) == sum(not reasons for reasons in barred.values()):
+        if self._has_all and len(lacking) == sum(not reasons for reasons in barred.values()):
             message = f"no target is eligible on this machine: {why}"
             yield self._say(Severity.ERROR, "no-eligible-target", path, message)
             return
@@ -231,22 +295,32 @@ class _Check:
         waiting: dict[str, list[_Site]] = {}
         for site in sites:
             key = site.target.api_key
-            if key is not None and not key.is_set and site.names[-2] != "models":
-                waiting.setdefault(key.origin, []).append(site)
-        for origin, group in waiting.items():
+            known = self._is_read(site, "api_key", "provider", "base_url")
+            if key is not None and not key.is_set and known and site.names[-2] != "models":
+                waiting.setdefault(key.why_unset, []).append(site)
+        for reason, group in waiting.items():
             names = ", ".join(site.target.name for site in group)
-            message = f"{origin} is not set: until it is, requests pass over {names}"
+            message = f"{reason}: until there is a key, requests pass over {names}"
             yield self._say(Severity.INFO, "key-not-set", self._at(group[0], "config", "api_key"), message)
 
     # Reach
 
+    def _hidden_aliases(self) -> Iterator[Finding]:
+        """Say which aliases a vendor's usual model hides; the names in the file itself the loader knows."""
+        known, path = names_of(self.draft), child(self.path, "aliases")
+        for alias in self.strategy.aliases:
+            target = self.routing.named.get(alias)
+            if target is not None and alias not in known and alias != self.strategy.name:
+                message = hidden_alias(alias, f"the model of {target.name}")
+                place = self.document.places.key_place(child(path, alias))
+                yield self.document.problems.finding(Severity.ERROR, "name-taken", place, child(path, alias), message)
+
     def _reached(self) -> Iterator[Finding]:
         """Warn of components that no request comes to unless it names them."""
+        if not self.all_lead:
+            return
         strategy, named = self.strategy, self.routing.named
-        balancing = strategy.load_balancing
-        chosen = [rule.target for rule in strategy.routing_rules] + list(strategy.aliases.values())
-        chosen += [*balancing.targets, *balancing.weights] if balancing else []
-        reached = {named[name].component for name in chosen if name in named}
+        reached = {named[name].component for _, name in referred(self.draft) if name in named}
         reached |= {target.component for target in self.routing.order}
         reached |= {entry.component for entry in strategy.fallback_chain if entry.component}
         said = {finding.path for finding in self.document.findings if finding.code == "first-component-unreached"}
@@ -267,8 +341,9 @@ def _first_of_each(sites: Iterable[_Site]) -> Iterator[_Site]:
     """Leave out what inherits everything from an earlier place: each thing is said once."""
     seen: set[tuple[object, ...]] = set()
     for site in sites:
-        if site.target.identity not in seen:
-            seen.add(site.target.identity)
+        key = (site.target.component or site.path, site.target.identity)
+        if key not in seen:
+            seen.add(key)
             yield site
 
 

@@ -15,15 +15,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llamafarm.conditions.compiler import Compiler
-from llamafarm.conditions.names import Kind
-from llamafarm.conditions.ranges import ALL, NOTHING, OPPOSITE, Range, Sign, domain, ranges
+from llamafarm.conditions.names import NAMES, Kind
+from llamafarm.conditions.ranges import ALL, NOTHING, OPPOSITE, Range, Sign, domain, ranges, without
 from llamafarm.conditions.syntax import parse
 
 if TYPE_CHECKING:
     from llamafarm.conditions.condition import Condition
     from llamafarm.conditions.terms import Term
 
-__all__ = ["Case", "Cases", "cases_of", "implies"]
+__all__ = ["Case", "Cases", "cases_of", "covers", "implies"]
 
 Case = Mapping[str, Range]
 """What some facts may be at the same time; a fact that is not in it may be anything."""
@@ -72,6 +72,39 @@ def cases_of(condition: Condition) -> Cases:
 def implies(case: Case, other: Case) -> bool:
     """Tell whether the other holds for every request that a case holds for."""
     return all(fact in case and case[fact].within(range_) for fact, range_ in other.items())
+
+
+def covers(others: Iterable[Case], case: Case) -> bool:
+    """Tell whether one of the others holds for every request that a case holds for; False also where it is unclear."""
+    left = [case]
+    for other in others:
+        left = [part for one in left for part in _without(one, other)]
+        if not left or len(left) > _MOST:
+            break
+    return not left
+
+
+def _without(case: Case, other: Case) -> Iterator[Case]:
+    """Give the cases in which one holds and the other does not."""
+    kept = {fact: case[fact] if fact in case else _domain(fact, span) for fact, span in other.items()}
+    if any(kept[fact].meet(span).is_empty for fact, span in other.items()):
+        yield case
+        return
+    for fact, span in other.items():
+        yield from ({**case, **kept, fact: rest} for rest in _left(fact, kept[fact], span))
+        kept[fact] = kept[fact].meet(span)
+
+
+def _left(fact: str, values: Range, taken: Range) -> tuple[Range, ...]:
+    if taken in _TRUTHS.values():
+        return tuple(truth for truth in _TRUTHS.values() if truth != taken and not values.meet(truth).is_empty)
+    return without(fact, values, taken)
+
+
+def _domain(fact: str, span: Range) -> Range:
+    """Give all that a fact may be; `span` is a part of it."""
+    known = NAMES.get(fact)
+    return domain(fact, may_miss=span not in _TRUTHS.values() and (known is None or known.may_miss))
 
 
 class _Reader:

@@ -11,6 +11,8 @@ from llamafarm.conditions.code_signs import shows_code
 from llamafarm.conditions.turns import prompt_weight, turns_of, weight
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llamafarm.conditions.turns import Turn
 
 __all__ = ["Input"]
@@ -61,6 +63,11 @@ class Input:
     def folded(self) -> str:
         """The last turn of the user, for comparing without regard to case."""
         return self.text.casefold()
+
+    @cached
+    def folded_encoded(self) -> bytes:
+        """The same in UTF-8, for a search for many texts at once."""
+        return self.folded.encode("utf-8", "replace")
 
     @cached
     def encoded(self) -> bytes:
@@ -123,7 +130,11 @@ class Input:
     @cached
     def tokens(self) -> int:
         """Estimated tokens of all that a model reads but images, sound and files: texts, tools, schema, roles."""
-        read = sum(tokens.estimate(text) for turn in self.turns for text in turn.texts)
+        return self.tokens_by(tokens.estimate)
+
+    def tokens_by(self, count: Callable[[str], int]) -> int:
+        """Count the same with a tokenizer; what is around and beside the texts stays an allowance."""
+        read = sum(count(text) for turn in self.turns for text in turn.texts)
         given = sum(turn.token_ids for turn in self.turns)
         chat = len(self.turns) * _TOKENS_PER_MESSAGE if self._is_chat else 0
         structured = [self._body[key] for key in _SCHEMA_FIELDS if self._body.get(key)]

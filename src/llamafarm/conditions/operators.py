@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from llamafarm.conditions.error import ConditionError
-from llamafarm.conditions.names import WEEKDAYS, Kind, nearest
+from llamafarm.conditions.names import CALLS, WEEKDAYS, Kind, known_name_near, nearest
 from llamafarm.conditions.terms import EVERY_HOUR, Term, constant, derived
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["all_of", "any_of", "arithmetic", "compared", "minus", "negated", "not_a_condition"]
 
+_TAGS = frozenset({"tag"})
+"""What a term depends on that asks for tags alone."""
 _LARGEST = 1e300
 """Numbers beyond it, either way, count as missing: short of it no operation overflows."""
 _ORDER: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = MappingProxyType(
@@ -145,12 +147,26 @@ def _same_kind(left: Term, right: Term) -> tuple[Term, Term]:
     if left.kind is Kind.WEEKDAY or right.kind is Kind.WEEKDAY:
         left, right = _weekday(left), _weekday(right)
     if left.kind is not right.kind:
+        for term in (left, right):
+            if term.names == _TAGS and term.source.isidentifier():
+                raise ConditionError(_only_a_tag(term.source), term.offset)
         raise ConditionError(
             f"`{left.source}` is {left.kind} and `{right.source}` is {right.kind}: "
             f"they never compare{_quoted(left, right)}",
             right.offset,
         )
     return left, right
+
+
+def _only_a_tag(word: str) -> str:
+    """Say what a bare word is that is compared like a fact, and what was meant."""
+    meant = known_name_near(word)
+    instead = (
+        f"for the fact write {CALLS.get(meant, meant)}"
+        if meant
+        else f'for what the caller says of it write request.metadata["{word}"]'
+    )
+    return f"`{word}` is read as a tag, which a request has or has not: {instead}"
 
 
 def _quoted(left: Term, right: Term) -> str:

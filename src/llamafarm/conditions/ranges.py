@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ALL", "NOTHING", "OPPOSITE", "Range", "domain", "ranges"]
+__all__ = ["ALL", "NOTHING", "OPPOSITE", "Range", "domain", "ranges", "without"]
 
 Bound = tuple[Any, ...]
 """Compares as a place between values: ``(0, v, -1)`` is just below v, ``(0, v, 0)`` at it, ``(0, v, 1)`` just above."""
@@ -69,6 +69,15 @@ class Range:
         inside = not self.has_values or (other.low <= self.low and self.high <= other.high)
         return inside and (other.missing or not self.missing)
 
+    def outside(self) -> tuple[Range, ...]:
+        """Give what is not in it."""
+        missing = () if self.missing else (Range(_HIGHEST, _LOWEST, missing=True),)
+        if not self.has_values:
+            return (ALL, *missing)
+        below = () if self.low == _LOWEST else (Range(high=_beside(self.low, -1)),)
+        above = () if self.high == _HIGHEST else (Range(low=_beside(self.high, 1)),)
+        return (*below, *above, *missing)
+
     def whole(self) -> Range:
         """Give the same for a fact whose values are whole numbers: what lies between two of them is nothing."""
         low, high = self.low, self.high
@@ -77,6 +86,11 @@ class Range:
         if high != _HIGHEST:
             high = (0, math.ceil(high[1]) - 1 if high[2] < 0 else math.floor(high[1]), 0)
         return Range(low, high, self.missing)
+
+
+def _beside(bound: Bound, step: int) -> Bound:
+    """Give the nearest place before (-1) or behind (1) a bound."""
+    return (*bound[:2], bound[2] + step)
 
 
 ALL = Range()
@@ -98,6 +112,14 @@ _WHOLE: Mapping[str, Range] = MappingProxyType(
 def domain(fact: str, *, may_miss: bool) -> Range:
     """Give everything that a fact may be in any request."""
     return _WHOLE.get(fact) or Range(missing=may_miss)
+
+
+def without(fact: str, values: Range, taken: Range) -> tuple[Range, ...]:
+    """Give what is left of a fact's values without some of them."""
+    left = [values.meet(outside) for outside in taken.outside()]
+    if fact in _WHOLE:
+        left = [span.whole() for span in left if span.has_values]
+    return tuple(span for span in left if not span.is_empty)
 
 
 def ranges(fact: str, sign: Sign, value: Any, *, missing: bool = False) -> tuple[Range, ...]:

@@ -16,6 +16,7 @@ __all__ = ["Tree", "parse"]
 
 _DEEPEST_BRACKETS = 32
 _PREFIX = frozenset({"not", "!", "-"})
+_WORDS = frozenset({"and", "or", "not", "in"})
 _CLOSING = {"(": ")", "[": "]"}
 _JOINING = frozenset({"and", "or", "&&", "||", "in", "<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/", "%"})
 
@@ -118,8 +119,15 @@ def _go_on(brackets: list[Token], before: Token | None, token: Token, after: Tok
         return True
     if before is not None and before.kind == "name" and before.end == token.offset and token.source[0] in "\"'":
         raise ConditionError(f"a text takes no prefix but r: drop `{before.source}`", before.offset)
+    raise _unjoined(before, token)
+
+
+def _unjoined(before: Token | None, token: Token) -> ConditionError:
+    for word in (before, token):
+        if word is not None and word.source.lower() in _WORDS and word.source not in _WORDS:
+            return ConditionError(f"`{word.source}` is written in lower case: {word.source.lower()}", word.offset)
     found = f"between `{before.source}` and `{token.source}`" if before is not None else f"before `{token.source}`"
-    raise ConditionError(f"an operator is missing {found}, such as and, or, ==", token.offset)
+    return ConditionError(f"an operator is missing {found}, such as and, or, ==", token.offset)
 
 
 def _open(brackets: list[Token], token: Token) -> None:

@@ -8,17 +8,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llamafarm.spec.document import Document
     from llamafarm.spec.key_paths import keys
-    from llamafarm.spec.load import load_file, load_text
+    from llamafarm.spec.load import examine_file, examine_text, load_file, load_text
     from llamafarm.spec.nodes import child
     from llamafarm.spec.normal import normal_form
     from llamafarm.spec.schema import json_schema
     from llamafarm.spec.sizes import parse_bytes
 
-__all__ = ["Document", "child", "json_schema", "keys", "load_file", "load_text", "normal_form", "parse_bytes"]
+__all__ = [
+    "Document",
+    "child",
+    "examine_file",
+    "examine_text",
+    "json_schema",
+    "keys",
+    "load_file",
+    "load_text",
+    "normal_form",
+    "parse_bytes",
+]
 
 _HOMES = {
     "Document": "document",
     "child": "nodes",
+    "examine_file": "load",
+    "examine_text": "load",
     "json_schema": "schema",
     "keys": "key_paths",
     "load_file": "load",

@@ -8,19 +8,14 @@ from llamafarm.errors import Severity
 from llamafarm.spec.assemble import Draft
 from llamafarm.spec.components import AppConfig, CloudConfig
 from llamafarm.spec.document import Places
-from llamafarm.spec.nodes import Key, Scalar, Sequence, child
+from llamafarm.spec.nodes import Scalar, Sequence, child, is_null
 from llamafarm.spec.problems import Problems
-from llamafarm.spec.strategy import ChainEntry, Component
 
 __all__ = ["is_active", "note_inactive"]
 
 _TOP = ("store", "server")
 _STRATEGY = (
-    "load_balancing",
     "optimization.queue_size",
-    "optimization.stream_recovery",
-    "optimization.hedge_after",
-    "optimization.failover_on",
     "optimization.cache_enabled",
     "optimization.cache_ttl",
     "optimization.cache_sampling",
@@ -41,15 +36,13 @@ _STRATEGY = (
     "constraints.on_budget",
     "constraints.budget_alert",
 )
-_TARGET = ("rate_limit", "stream_recovery", "hedge_after")
+_TARGET = ("rate_limit",)
 _APP = ("auto_start", "adapters", "ttl", "preload", "memory_limit", "binary", "args")
 _SERVER_APP = ("gpu_layers", "cpu_threads", "context_size")
-"""Active for the embedded engine only."""
+"""Active for the embedded engine, and for Ollama, which is told them with every request."""
 _SERVER_MODEL = ("pull_on_start", "source", "sha256")
-"""As above, for an entry of `models`."""
-_WHOLE_TYPES = ("ollama",)
+"""Active for the embedded engine only: of an entry of `models`."""
 _WHOLE_KINDS = ("tuner", "repository")
-_PROVIDERS = ("anthropic",)
 _NO_EFFECT = "not yet active in this version: it changes nothing"
 _MESSAGES = {
     "constraints.daily_budget": "budgets are not kept yet: until they are, this strategy refuses to send",
@@ -76,16 +69,14 @@ def note_inactive(drafts: list[Draft], problems: Problems, places: Places) -> No
     """Note each given key that has no behaviour yet, as an info."""
     for name in _TOP:
         _note((name,), name, problems, places)
-    for index, draft in enumerate(drafts):
+    for draft in drafts:
         for entry in _STRATEGY:
-            _note(("strategies", index, *entry.split(".")), entry, problems, places)
+            _note(("strategies", draft.index, *entry.split(".")), entry, problems, places)
         for name, part in draft.components.items():
-            if isinstance(part, Component):
-                where = ("strategies", index, "components", name)
-                _note_part(where, part.type, part.config, problems, places)
-        for at, step in enumerate(draft.chain):
-            if isinstance(step, ChainEntry):
-                _note_part(("strategies", index, "fallback_chain", at), step.type, step.config, problems, places)
+            where = ("strategies", draft.index, "components", name)
+            _note_part(where, part.type, part.config, problems, places)
+        for at, step in draft.entries.items():
+            _note_part(("strategies", draft.index, "fallback_chain", at), step.type, step.config, problems, places)
 
 
 def _note_part(
@@ -93,13 +84,10 @@ def _note_part(
 ) -> None:
     own_type = places.key(*where, "type")
     own = isinstance(own_type.value, Scalar) and own_type.value.text == part_type if own_type is not None else False
-    if part_type in _WHOLE_TYPES or not isinstance(config, CloudConfig | AppConfig):
+    if not isinstance(config, CloudConfig | AppConfig):
         if own:
             _note((*where, "type"), "type", problems, places, f"{part_type} is not yet active in this version")
         return
-    if isinstance(config, CloudConfig) and config.provider in _PROVIDERS:
-        message = f"provider {config.provider} is not yet active in this version"
-        _note((*where, "config", "provider"), "provider", problems, places, message)
     for entry in _TARGET:
         _note((*where, "config", entry), entry, problems, places)
     if isinstance(config, AppConfig):
@@ -113,7 +101,7 @@ def _note_app(where: tuple[str | int, ...], app: str, config: AppConfig, problem
         return
     if config.engine == "server":
         _note((*where, "engine"), "engine", problems, places, "engine server is not yet active in this version")
-    for entry in _SERVER_APP:
+    for entry in _SERVER_APP if app != "ollama" else ():
         _note((*where, entry), entry, problems, places)
     models = places.key(*where, "models")
     for index in range(len(models.value.items) if models is not None and isinstance(models.value, Sequence) else 0):
@@ -125,13 +113,9 @@ def _note(
     where: tuple[str | int, ...], entry: str, problems: Problems, places: Places, message: str | None = None
 ) -> None:
     key = places.key(*where)
-    if key is None or _is_null(key):
+    if key is None or is_null(key.value):
         return
     path = ""
     for part in where:
         path = child(path, part)
     problems.add(Severity.INFO, "not-yet-active", key.place, path, message or _MESSAGES.get(entry, _NO_EFFECT))
-
-
-def _is_null(key: Key) -> bool:
-    return isinstance(key.value, Scalar) and key.value.plain and key.value.text in ("", "~", "null")

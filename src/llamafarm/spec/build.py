@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping as Given
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from llamafarm.spec.shape import (
     expected,
 )
 from llamafarm.spec.suggest import Suggestions, listed
+from llamafarm.spec.unread import completed, stand_in
 from llamafarm.types import Secret
 
 __all__ = ["BAD", "LITERAL", "Bad", "Builder", "at"]
@@ -34,6 +36,7 @@ __all__ = ["BAD", "LITERAL", "Bad", "Builder", "at"]
 LITERAL: Final = "the strategy file"
 """The origin of a secret that stands in the file itself."""
 _LONGEST_SHOWN = 40
+_WITH_UNIT = re.compile(r"[$€£]?\s?\d{1,12}(\.\d{1,6})?\s?[A-Za-z%/$€£]{0,12}")
 
 
 class Bad:
@@ -63,6 +66,9 @@ class Builder:
         self.problems = problems
         self.around = around
         self.suggestions = Suggestions()
+        self.unread = problems.unread
+        self.words: set[str] = set()
+        """Every word in what could not be read: each may be a name that something else in the file refers to."""
 
     def value(self, node: Node, shape: Shape, path: str, place: Place | None = None) -> Any:
         """Make a value of a shape; `BAD` where that is impossible."""
@@ -83,15 +89,12 @@ class Builder:
         return self._wrong(node, shape, path, place)
 
     def record(self, node: Node, shape: Record, path: str, place: Place | None = None) -> Any:
-        """Make a dataclass; every key of it is looked at even where one is wrong."""
-        if isinstance(node, Scalar) and self._is_null(node, path):
+        """Make a dataclass of every key that can be read; what cannot is noted, and has its default or a stand-in."""
+        if isinstance(node, Scalar) and self._filled(node, path, wants_text=False) is None:
             return None
         if not isinstance(node, Mapping):
             return self._wrong(node, shape, path, place)
-        values = self.fields(node, shape, path, place)
-        if any(value is BAD for value in values.values()):
-            return BAD
-        return shape.cls(**values)
+        return completed(shape, self.fields(node, shape, path, place))
 
     def fields(
         self,
@@ -103,44 +106,67 @@ class Builder:
         *,
         complete: bool = True,
     ) -> dict[str, Any]:
-        """Make the fields of a record that are given; `made` has those made already. Unknown and missing ones are BAD.
+        """Make the fields of a record that are given and can be read; `made` has those that the caller took care of.
 
-        Where it need not be `complete`, missing ones are left out.
+        Where it need not be `complete`, nothing is said of missing ones.
         """
         values: dict[str, Any] = dict(made or {})
-        meant: set[str | None] = set()
         for name, key in node.keys.items():
             field = shape.fields.get(name)
             if field is None:
-                meant.add(self.unknown(name, key, shape, path))
-                values[""] = BAD
+                meant = self.unknown(name, key, shape, path)
+                if meant is not None and meant not in node.keys:
+                    self.unread.add(child(path, meant))
             elif name not in values:
                 value = self.value(key.value, field.shape, child(path, name), at(key))
                 if value is not None:
                     values[name] = value
         for field in shape.fields.values():
-            if complete and field.required and field.name not in values:
-                if field.name not in meant:
-                    what = f"`{field.name}` is missing: expected {expected(field.shape)}"
-                    self.problems.error("missing-key", place or node.place, path, what)
-                values[field.name] = BAD
-        return values
+            where = child(path, field.name)
+            if complete and field.required and field.name not in values and not self.unread.touches(where):
+                what = f"`{field.name}` is missing: expected {expected(field.shape)}"
+                self.problems.misread("missing-key", place or node.place, path, what, field.name)
+        return {name: value for name, value in values.items() if value is not BAD}
 
     def unknown(self, name: str, key: Key, shape: Record, path: str) -> str | None:
         """Note a key that a record does not have; give the one that was likely meant."""
         meant = self.suggestions.synonym(name, shape.fields)
-        elsewhere = home(name) if meant is None else None
         inside = self._in_config(name, shape)
         if inside is not None:
             message = f"unknown key: put {inside} under `config`"
-        elif elsewhere is not None:
+            self.unread.add(child(child(path, "config"), inside))
+        elif meant is None and (elsewhere := home(name)) is not None:
             message = f"{name} does not belong here, but {elsewhere}"
+            self.unread.misplace(name)
+        elif (meant := meant or self.suggestions.nearest(name, shape.fields)) is not None:
+            message = f"unknown key: did you mean {meant}?"
         else:
-            meant = meant or self.suggestions.nearest(name, shape.fields)
-            message = f"did you mean {meant}?" if meant else f"known: {listed(shape.fields)}"
-            message = f"unknown key: {message}"
-        self.problems.error("unknown-key", key.place, child(path, name), message)
+            message = f"unknown key: {self._meant_elsewhere(name) or f'known: {listed(shape.fields)}'}"
+        self.problems.misread("unknown-key", key.place, child(path, name), message)
+        self.note_words(key.value)
         return meant
+
+    def _meant_elsewhere(self, name: str) -> str | None:
+        """Say which key of another place is called so in other programs."""
+        for word in self.suggestions.synonyms(name):
+            elsewhere = home(word)
+            if elsewhere is not None:
+                self.unread.misplace(word)
+                return f"did you mean {word}, {elsewhere}?"
+        return None
+
+    def note_words(self, node: Node) -> None:
+        """Take every word of what could not be read for a possible name, so that no rule is blamed for it."""
+        match node:
+            case Scalar(text):
+                self.words.add(text)
+            case Sequence():
+                for item in node.items:
+                    self.note_words(item)
+            case Mapping():
+                for name, key in node.keys.items():
+                    self.words.add(name)
+                    self.note_words(key.value)
 
     def _in_config(self, name: str, shape: Record) -> str | None:
         """Give the key of a `config` beside it that was meant, where there is one."""
@@ -159,25 +185,36 @@ class Builder:
         values: dict[str, Any] = {}
         for name, key in node.keys.items():
             value = self.value(key.value, inner, child(path, name), at(key))
-            if value is None and isinstance(inner, Record):
-                value = inner.cls()  # a name without settings, like `gpt-4o:`, is a name all the same
-            if value is not None:
+            if (value is None or value is BAD) and isinstance(inner, Record):
+                value = stand_in(inner)  # a name without settings, like `gpt-4o:`, is a name all the same
+            if value is not None and value is not BAD:
                 values[name] = value
-        return BAD if any(value is BAD for value in values.values()) else values
+        return values
 
     def _list(self, node: Sequence, shape: ListOf, path: str) -> Any:
         if shape.required and not node.items:
-            self.problems.error("wrong-type", node.place, path, "expected at least one item, found an empty list")
+            self.problems.misread("wrong-type", node.place, path, "expected at least one item, found an empty list")
             return BAD
         values = []
         for index, item in enumerate(node.items):
             value = self.value(item, shape.item, child(path, index))
-            values.append(self._wrong(item, shape.item, child(path, index)) if value is None else value)
+            value = self._wrong(item, shape.item, child(path, index)) if value is None else value
+            # Items with keys keep their places; of plain ones a part would mean something else than the whole.
+            values.append(stand_in(shape.item) if value is BAD and isinstance(shape.item, Record) else value)
         return BAD if any(value is BAD for value in values) else tuple(values)
 
-    def _is_null(self, node: Scalar, path: str) -> bool:
-        value = self._filled(node, path, wants_text=False)
-        return value is None
+    def is_null(self, node: Node, shape: Shape) -> bool:
+        """Tell whether a value is `null`, by itself or by what its references stand for: then it is not given."""
+        if not isinstance(node, Scalar) or not node.plain:
+            return False
+        filled = self._fill(node)
+        if filled.unset or filled.malformed or (filled.origins and isinstance(shape, Hidden)):
+            return False
+        return not filled.text if filled.origins and _wants_text(shape) else plain_value(filled.text) is None
+
+    def filled_text(self, node: Scalar) -> str:
+        """Give a scalar's text with its references replaced, as far as they can be."""
+        return self._fill(node).text
 
     def _fill(self, node: Scalar) -> Filled:
         filled = fill(node.text, self.around)
@@ -200,15 +237,24 @@ class Builder:
             message = (
                 f"{piece} is no reference: write ${{NAME}}, ${{NAME:-default}} or ${{file:path}}; $${{ is a plain ${{"
             )
-            self.problems.error("bad-interpolation", node.place, path, message)
+            self.problems.misread("bad-interpolation", node.place, path, message)
         for reason in filled.unset:
-            self.problems.error("unset-variable", node.place, path, reason)
-        return not (filled.malformed or filled.unset)
+            self.problems.misread("unset-variable", node.place, path, reason)
+        if filled.malformed or filled.unset:
+            self.words.add(node.text)
+            return False
+        return True
 
     def _secret(self, node: Scalar, path: str) -> Secret | Bad | None:
         filled = self._fill(node)
-        if node.plain and not filled.origins and plain_value(filled.text) is None:
+        value = plain_value(filled.text) if node.plain and not filled.origins else filled.text
+        if value is None:
             return None
+        if not isinstance(value, str):
+            found = "true or false" if isinstance(value, bool) else "a number"  # which may be the secret
+            message = f"expected {expected(Hidden())}, found {found}"
+            self.problems.misread("wrong-type", node.place, path, message)
+            return BAD
         if filled.malformed:
             self._is_sound(Filled("", malformed=("${…}",)), node, path)
             return BAD
@@ -217,7 +263,8 @@ class Builder:
             message = f"{what} stands in the file: use ${{VARIABLE}} or ${{file:/run/secrets/name}}"
             self.problems.warning("literal-api-key", node.place, path, message)
         origin = filled.origins[0] if filled.origins else LITERAL
-        return Secret(None if filled.unset or not filled.text else filled.text, origin)
+        value = None if filled.unset else filled.text
+        return Secret(value or None, origin, filled.unset[0] if filled.unset else "")
 
     def _scalar(self, node: Scalar, shape: Shape, path: str) -> Any:
         if shape == Text(format="condition"):
@@ -232,7 +279,8 @@ class Builder:
         except _MisfitError as misfit:
             found = f"the value of {masked(node.text)}" if "${" in node.text else self._shown(value)
             hint = misfit.hint or self._meant(value, shape)
-            self.problems.error(misfit.code, node.place, path, f"expected {misfit.wanted}, found {found}{hint}")
+            self.problems.misread(misfit.code, node.place, path, f"expected {misfit.wanted}, found {found}{hint}")
+            self.words.add(node.text)
             return BAD
 
     def _fit(self, value: Value | Bad, shape: Shape) -> Any:
@@ -251,17 +299,17 @@ class Builder:
                 return _fit_number(value, shape)
             case OneOf(options):
                 return self._fit_any(value, options, shape)
-        quoted = " (without the quotes it is a number)" if _is_quoted_number(value, shape) else ""
-        raise _MisfitError("wrong-type", expected(shape), quoted)
+        raise _MisfitError("wrong-type", expected(shape), _as_written(value, shape))
 
     def _fit_any(self, value: Value | Bad, options: tuple[Shape, ...], shape: OneOf) -> Any:
-        code = "wrong-type"
+        code, hint = "wrong-type", ""
         for option in options:
             try:
                 return self._fit(value, option)
             except _MisfitError as misfit:
-                code = misfit.code if misfit.code != "wrong-type" else code
-        raise _MisfitError(code, expected(shape))
+                if misfit.code != "wrong-type":
+                    code, hint = misfit.code, misfit.hint
+        raise _MisfitError(code, expected(shape), hint)
 
     def _fit_text(self, value: Value | Bad, name: str | None, *, required: bool) -> str:
         if not isinstance(value, str):
@@ -286,7 +334,14 @@ class Builder:
         if isinstance(node, Scalar):
             value = plain_value(node.text) if node.plain else node.text
             found = "nothing" if value is None else self._shown(value)
-        self.problems.error("wrong-type", place or node.place, path, f"expected {expected(shape)}, found {found}")
+        hint = ""
+        if isinstance(shape, ListOf) and isinstance(shape.item, Record) and isinstance(node, Mapping):
+            first = next(iter(node.keys), None)
+            hint = f": put `- ` before {first}" if first in shape.item.fields else ""
+        self.problems.misread(
+            "wrong-type", place or node.place, path, f"expected {expected(shape)}, found {found}{hint}"
+        )
+        self.note_words(node)
         return BAD
 
     def _shown(self, value: Value | Bad) -> str:
@@ -311,8 +366,18 @@ def _wants_text(shape: Shape) -> bool:
     return not any(isinstance(option, Number | Flag) for option in _options(shape))
 
 
-def _is_quoted_number(value: Value | Bad, shape: Shape) -> bool:
-    return isinstance(value, str) and isinstance(shape, Number) and not isinstance(plain_value(value), str | None)
+def _as_written(value: Value | Bad, shape: Shape) -> str:
+    """Say what is wrong with how a text is written that was to be a number, or true or false."""
+    if not isinstance(value, str):
+        return ""
+    plain = plain_value(value)
+    if isinstance(shape, Flag) and isinstance(plain, bool):
+        return f" (without the quotes it is {value})"
+    if not isinstance(shape, Number):
+        return ""
+    if isinstance(plain, int | float) and not isinstance(plain, bool):
+        return " (without the quotes it is a number)"
+    return ": write the number alone" if _WITH_UNIT.fullmatch(value) else ""
 
 
 def _fit_number(value: float, shape: Number) -> int | float:
@@ -328,4 +393,6 @@ def _fit_number(value: float, shape: Number) -> int | float:
     )
     if not within:
         raise _MisfitError("out-of-range", expected(shape))
+    if shape.most is not None and abs(value) > shape.most:
+        raise _MisfitError("out-of-range", expected(shape), f": the most is {shape.most:,}")
     return int(value) if shape.whole else float(value)

@@ -10,9 +10,10 @@ from llamafarm.spec.components import AppConfig, CloudConfig
 from llamafarm.spec.document import Places
 from llamafarm.spec.formats import is_local_address
 from llamafarm.spec.nodes import child
-from llamafarm.spec.strategy import ChainEntry, Component, Constraints, LoadBalancing, Monitoring
+from llamafarm.spec.strategy import Constraints, LoadBalancing, Monitoring
 from llamafarm.spec.targets import check_names, check_targets
 from llamafarm.spec.tuning import RepositoryConfig
+from llamafarm.spec.unread import Unread
 
 __all__ = ["check"]
 
@@ -22,12 +23,13 @@ Problem = tuple[str, str, str]
 
 def check(draft: FileDraft, builder: Builder, places: Places) -> None:
     """Note every error that concerns more than one key."""
-    found = [*_doubled_strategies(draft.drafts), *_ports(draft.drafts, places), *_store(draft)]
+    unread = builder.unread
+    found = [*_doubled_strategies(draft.drafts), *_ports(draft.drafts, places, unread), *_store(draft)]
     for strategy in draft.drafts:
         check_targets(strategy, builder, places)
         check_names(strategy, builder, places)
-        found += [*_doubled_entries(strategy), *_configs(strategy), *_balancing(strategy), *_alerts(strategy)]
-        found += _privacy(strategy)
+        found += [*_doubled_entries(strategy), *_configs(strategy, unread), *_balancing(strategy, unread)]
+        found += [*_alerts(strategy), *_privacy(strategy)]
     for code, path, message in found:
         builder.problems.error(code, places.place(path), path, message)
 
@@ -46,14 +48,14 @@ def _doubled_strategies(drafts: list[Draft]) -> Iterator[Problem]:
 
 def _doubled_entries(draft: Draft) -> Iterator[Problem]:
     chain = child(draft.path, "fallback_chain")
-    named = ((child(chain, at), entry.name) for at, entry in enumerate(draft.chain) if isinstance(entry, ChainEntry))
-    return _doubled(named)
+    return _doubled((child(chain, at), entry.name) for at, entry in draft.entries.items())
 
 
-def _configs(draft: Draft) -> Iterator[Problem]:
+def _configs(draft: Draft, unread: Unread) -> Iterator[Problem]:
     for path, config_type, config in _serving(draft):
         where = child(path, "config")
-        if isinstance(config, CloudConfig) and config.provider == "custom" and config.base_url is None:
+        addressed = not isinstance(config, CloudConfig) or config.provider != "custom" or config.base_url is not None
+        if not addressed and not unread.touches(child(where, "base_url")):
             yield "missing-key", where, "`base_url` is missing: provider custom needs one"
         if isinstance(config, AppConfig):
             yield from _app(where, config_type, config)
@@ -80,28 +82,25 @@ def _app(path: str, app: str, config: AppConfig) -> Iterator[Problem]:
 def _serving(draft: Draft) -> Iterator[tuple[str, str, object]]:
     components = child(draft.path, "components")
     for name, part in draft.components.items():
-        if isinstance(part, Component):
-            yield child(components, name), part.type, part.config
+        yield child(components, name), part.type, part.config
     chain = child(draft.path, "fallback_chain")
-    for at, entry in enumerate(draft.chain):
-        inherited = draft.components.get(entry.component) if isinstance(entry, ChainEntry) and entry.component else None
-        if isinstance(entry, ChainEntry) and not (
-            isinstance(inherited, Component) and inherited.config == entry.config
-        ):
+    for at, entry in draft.entries.items():
+        if entry.component is None or draft.components[entry.component].config != entry.config:
             yield child(chain, at), entry.type, entry.config
 
 
-def _balancing(draft: Draft) -> Iterator[Problem]:
+def _balancing(draft: Draft, unread: Unread) -> Iterator[Problem]:
     balancing = draft.values.get("load_balancing")
     path = child(draft.path, "load_balancing")
     if not isinstance(balancing, LoadBalancing):
         return
-    if bool(balancing.targets) == bool(balancing.weights):
+    known = not any(unread.touches(child(path, name)) for name in ("targets", "weights"))
+    if known and bool(balancing.targets) == bool(balancing.weights):
         given = "both are given" if balancing.targets else "neither is given"
         yield "targets-or-weights", path, f"load balancing has either targets or weights: {given}"
-    if balancing.weights and not sum(balancing.weights.values()):
+    if known and balancing.weights and not sum(balancing.weights.values()):
         yield "out-of-range", child(path, "weights"), "expected a weight above 0 for at least one target"
-    if balancing.weights and balancing.policy != "weighted":
+    if balancing.weights and balancing.policy != "weighted" and not unread.touches(child(path, "policy")):
         yield (
             "targets-or-weights",
             child(path, "policy"),
@@ -120,19 +119,20 @@ def _alerts(draft: Draft) -> Iterator[Problem]:
             yield "out-of-range", child(child(path, index), "threshold"), message
 
 
-def _ports(drafts: list[Draft], places: Places) -> Iterator[Problem]:
+def _ports(drafts: list[Draft], places: Places, unread: Unread) -> Iterator[Problem]:
     first: tuple[str, int] | None = None
-    for index, draft in enumerate(drafts):
+    for draft in drafts:
         monitoring = draft.values.get("monitoring")
         if not isinstance(monitoring, Monitoring) or not monitoring.metrics_enabled:
             continue
-        if places.key("strategies", index, "monitoring", "metrics_port") is None:
+        port = child(child(draft.path, "monitoring"), "metrics_port")
+        if places.key("strategies", draft.index, "monitoring", "metrics_port") is None or unread.touches(port):
             continue
         if first is None:
             first = (draft.name, monitoring.metrics_port)
         elif first[1] != monitoring.metrics_port:
             message = f"metrics have one port for the whole process, and strategy {first[0]} says {first[1]}"
-            yield "metrics-ports-differ", child(child(draft.path, "monitoring"), "metrics_port"), message
+            yield "metrics-ports-differ", port, message
 
 
 def _mode(draft: Draft) -> str:
@@ -160,8 +160,7 @@ def _privacy(draft: Draft) -> Iterator[Problem]:
     if mode == "local_only":
         components = child(draft.path, "components")
         for name, part in draft.components.items():
-            config = part.config if isinstance(part, Component) else None
-            if isinstance(config, RepositoryConfig) and config.push_to_hub:
+            if isinstance(part.config, RepositoryConfig) and part.config.push_to_hub:
                 where = child(child(child(components, name), "config"), "push_to_hub")
                 yield "remote-under-local-only", where, "nothing is uploaded under privacy_mode local_only"
 

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval, Len
 
-from llamafarm.spec.formats import Format
-from llamafarm.types import Secret
+from llamafarm.spec.formats import MOST_BYTES, Format, Most, Unit
+from llamafarm.types import Recovery, Secret
 
 __all__ = [
     "APP_TYPES",
     "CLOUD_TYPES",
     "EMBEDDED_CONTEXT",
+    "OLLAMA_CONTEXT",
     "AppConfig",
     "AppModel",
     "CloudConfig",
@@ -29,33 +30,41 @@ APP_TYPES = ("ollama", "llamacpp", "vllm", "tgi")
 EMBEDDED_CONTEXT = 4096
 """Tokens the embedded engine loads a model with where `context_size` is not given: more would cost memory that few
 prompts need. A model made for fewer gets those."""
+OLLAMA_CONTEXT = 4096
+"""Tokens Ollama is asked to load a model with where neither `context_window` nor `context_size` is given: what it takes
+by itself on a machine with less than 24 GB of video memory. It is always sent, so that the window is a known one."""
 
-Positive = Annotated[int, Gt(0)]
-Seconds = Annotated[float, Gt(0)]
-Pause = Annotated[float, Ge(0)]
-Dollars = Annotated[float, Interval(ge=0, le=1_000_000_000)]
-"""More is a slip, and ten times more would not fit 64 bits as nanodollars."""
+WEEK, TEN_YEARS = 604_800, 315_360_000
+"""Seconds."""
+Tokens = Annotated[int, Gt(0), Most(10**9)]
+Count = Annotated[int, Gt(0), Most(10_000)]
+Seconds = Annotated[float, Gt(0), Most(WEEK), Unit("seconds")]
+Pause = Annotated[float, Ge(0), Most(WEEK), Unit("seconds")]
+Age = Annotated[float, Gt(0), Most(TEN_YEARS), Unit("seconds")]
+Dollars = Annotated[float, Interval(ge=0, le=1_000_000_000), Unit("dollars")]
+"""Ten times more would not fit 64 bits as nanodollars."""
+Rate = Annotated[float, Interval(ge=0, le=1_000_000_000), Unit("dollars per million tokens")]
 Source = Annotated[str, Format("source")]
-Size = Annotated[str, Format("size")] | Positive
-Recovery = Literal["error", "continue", "buffer"]
+Ability = Literal["vision", "tools", "json", "audio", "image", "embedding", "reasoning", "prefill", "fim"]
+Size = Annotated[str, Format("size")] | Annotated[int, Gt(0), Most(MOST_BYTES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceRow:
     """What a model costs, in dollars per million tokens."""
 
-    input: Dollars
-    output: Dollars
-    cached_input: Dollars | None = None
-    cache_write: Dollars | None = None
+    input: Rate
+    output: Rate
+    cached_input: Rate | None = None
+    cache_write: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
     """The most a target is asked for in a minute."""
 
-    requests: Positive | None = None
-    tokens: Positive | None = None
+    requests: Annotated[int, Gt(0), Most(10**9)] | None = None
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +73,10 @@ class Defaults:
 
     temperature: Annotated[float, Interval(ge=0, le=2)] | None = None
     top_p: Annotated[float, Interval(ge=0, le=1)] | None = None
-    top_k: Annotated[int, Ge(0)] | None = None
-    max_tokens: Positive | None = None
+    top_k: Annotated[int, Ge(0), Most(10**9)] | None = None
+    max_tokens: Tokens | None = None
     stop: str | tuple[str, ...] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Most(2**63 - 1)] | None = None
     frequency_penalty: Annotated[float, Interval(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Interval(ge=-2, le=2)] | None = None
     reasoning_effort: str | None = None
@@ -79,10 +88,11 @@ class ModelOverrides(Defaults):
     """What differs for one model of a component."""
 
     price: PriceRow | None = None
-    context_window: Positive | None = None
+    context_window: Tokens | None = None
     """Tokens of prompt and answer together."""
-    supports: tuple[str, ...] | None = None
-    """Abilities: vision, tools, json, audio, image, prefill …"""
+    supports: tuple[Ability, ...] | None = None
+    """Abilities: `image` makes pictures, `vision` sees them; `prefill` goes on from a given beginning, `fim` fills in
+    the middle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +106,7 @@ class ServingConfig(ModelOverrides):
     default_model: Annotated[str, Len(1)] | None = None
     timeout: Seconds = 60.0
     """Seconds one attempt may take to its whole reply, or to a stream's first token."""
-    max_retries: Annotated[int, Ge(0)] | None = None
+    max_retries: Annotated[int, Ge(0), Most(10_000)] | None = None
     """Tries after the first. None: the strategy's `retry_policy` applies."""
     retry_delay: Pause | None = None
     """Seconds before the first retry. None: 1 s where `max_retries` is given, else the strategy's `retry_policy`."""
@@ -105,7 +115,7 @@ class ServingConfig(ModelOverrides):
     """Seconds to a stream's first token. None: the strategy's applies; so for the three below."""
     stream_idle_timeout: Seconds | None = None
     stream_recovery: Recovery | None = None
-    hedge_after: Literal["p95"] | Seconds | None = None
+    hedge_after: Literal["p95", "off"] | Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +144,7 @@ class Adapter:
 
     name: Annotated[str, Len(1)]
     source: Source
-    scale: Annotated[float, Ge(0)] = 1.0
+    scale: Annotated[float, Ge(0), Most(1000)] = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,14 +154,14 @@ class AppConfig(ServingConfig):
     default_model: Annotated[str, Format("model")] | None = None
     auto_start: bool = False
     models: tuple[AppModel, ...] = ()
-    gpu_layers: Annotated[int, Ge(-1)] | None = None
+    gpu_layers: Annotated[int, Ge(-1), Most(10_000)] | None = None
     """-1: all."""
-    cpu_threads: Positive | None = None
-    context_size: Positive | None = None
+    cpu_threads: Count | None = None
+    context_size: Tokens | None = None
     engine: Literal["embedded", "server"] | None = None
     """`llamacpp` only. None: embedded where no `llama-server` is on the path and no `base_url` is given."""
     adapters: tuple[Adapter, ...] = ()
-    ttl: Pause | None = None
+    ttl: Annotated[float, Ge(0), Most(TEN_YEARS), Unit("seconds")] | None = None
     """Seconds without a request after which a model is unloaded."""
     preload: bool = False
     memory_limit: Size | None = None

@@ -13,7 +13,8 @@ from yaml import events as ev
 from llamafarm.spec.literals import literal_secrets
 from llamafarm.spec.masking import is_secret_name
 from llamafarm.spec.nodes import NOWHERE, Key, Mapping, Node, Place, Scalar, Sequence, child, plain_value
-from llamafarm.spec.problems import Problems
+from llamafarm.spec.problems import Problems, TooManyError
+from llamafarm.spec.syntax_errors import explained
 
 __all__ = ["compose", "compose_part"]
 
@@ -25,21 +26,6 @@ MAX_ALIASED = 100_000
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {"null": type(None), "bool": bool, "int": int, "float": float}
-_HINTS = {
-    "found a tab character that violates indentation": "a tab cannot indent: use spaces",
-    "mapping values are not allowed in this context": "a colon cannot stand here: indent the line, or quote the value",
-    "could not find expected ':'": "a key without its colon: write `key: value`",
-    "did not find expected key": "the indentation matches no line above, or a quote or a bracket is not closed",
-    "did not find expected '-' indicator": "the indentation fits neither the list above nor an item of it",
-    "did not find expected ',' or ']'": "a list in brackets is not closed",
-    "did not find expected ',' or '}'": "a mapping in braces is not closed",
-    "found unexpected end of stream": "a quote is not closed",
-    "did not find expected node content": "a value is missing here, or a quote before it",
-    "found incompatible YAML document": "only YAML 1.1 and 1.2 can be read",
-    "found unknown escape character": "a backslash means something between double quotes: use single quotes",
-    "did not find expected alphabetic or numeric character": "a value cannot begin with * or &: quote it",
-    "did not find expected <document start>": "nothing can follow here: indent the line, or remove what is above",
-}
 
 
 class _StopError(Exception):
@@ -81,7 +67,7 @@ def compose(text: str, problems: Problems) -> Node | None:
     except _StopError:
         return None
     except yaml.MarkedYAMLError as error:
-        problems.error("yaml-syntax", *_explain(error, text))
+        problems.error("yaml-syntax", *explained(error, text))
     except (yaml.YAMLError, ValueError) as error:
         problems.error("yaml-syntax", Place(1, 1), "", f"this is not YAML: {str(error).splitlines()[0]}")
     finally:
@@ -94,30 +80,9 @@ def compose(text: str, problems: Problems) -> Node | None:
 def compose_part(text: str) -> Node | None:
     """Give what of a text can be read before its first error, however little it is."""
     composer = _Composer(Problems(""), text)
-    with contextlib.suppress(_StopError, yaml.YAMLError, ValueError):
+    with contextlib.suppress(_StopError, TooManyError, yaml.YAMLError, ValueError):
         composer.run()
     return composer.part()
-
-
-def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[Place, str, str]:
-    mark = error.problem_mark or error.context_mark
-    at_end = mark is not None and mark.index >= len(text.rstrip())
-    if at_end and error.context_mark is not None:
-        mark = error.context_mark  # what was never closed says more than the end of the file
-    place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
-    problem = error.problem or "this is not YAML"
-    message = _HINTS.get(problem)
-    if mark is not None and mark.index >= len(text.rstrip()):
-        message = "the file ends here, and something above is not closed"
-    line = text.split("\n")[place.line - 1 : place.line]
-    at = line[0][place.column - 1 : place.column] if line else ""
-    if problem == "found character that cannot start any token":
-        message = "a tab cannot indent: use spaces" if at == "\t" else f"a value cannot begin with {at}: quote it"
-    if message is None:
-        message = problem
-    if error.context and error.context_mark is not None and error.context_mark.line + 1 != place.line:
-        message += f" (what it belongs to began on line {error.context_mark.line + 1})"
-    return place, "", message
 
 
 class _Composer:
@@ -181,19 +146,19 @@ class _Composer:
         if kind == "str":
             node.plain = False
         elif kind not in _KINDS:
-            self._problems.error("bad-tag", node.place, self._here(), self._tag_message(tag))
+            self._problems.misread("bad-tag", node.place, self._here(), self._tag_message(tag))
         else:
             node.plain = True
             value = plain_value(node.text)
             if not (isinstance(value, _KINDS[kind]) or (kind == "float" and isinstance(value, int))):
-                self._problems.error("bad-tag", node.place, self._here(), f"the value does not fit its tag !!{kind}")
+                self._problems.misread("bad-tag", node.place, self._here(), f"the value does not fit its tag !!{kind}")
 
     def _start(self, event: ev.SequenceStartEvent | ev.MappingStartEvent) -> None:
         if len(self._open) >= MAX_DEPTH:
             self._stop("too-deep", event, f"nested deeper than {MAX_DEPTH} levels")
         is_map = isinstance(event, ev.MappingStartEvent)
         if event.tag is not None and event.tag not in ("!", _TAG + ("map" if is_map else "seq")):
-            self._problems.error("bad-tag", _place(event), self._here(), self._tag_message(event.tag))
+            self._problems.misread("bad-tag", _place(event), self._here(), self._tag_message(event.tag))
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         node = Mapping(_place(event)) if is_map else Sequence(_place(event))
@@ -240,19 +205,19 @@ class _Composer:
         path = parent.path
         if not isinstance(node, Scalar):
             parent.key = None
-            self._problems.error("bad-key", place, path, "a key is a word, not a list or a mapping")
+            self._problems.misread("bad-key", place, path, "a key is a word, not a list or a mapping", "")
             return
         parent.key = node.text
         keys = parent.node.keys if isinstance(parent.node, Mapping) else {}
         if node.plain and node.text == "<<":
-            self._problems.error(
+            self._problems.misread(
                 "merge-key", place, path, "`<<` merges nothing in YAML 1.2: repeat the keys, or alias a whole value"
             )
         elif node.plain and not isinstance(plain_value(node.text), str):
-            self._problems.error("bad-key", place, path, f'a key is text: quote it, "{node.text}"')
+            self._problems.misread("bad-key", place, path, f'a key is text: quote it, "{node.text}"', node.text)
         elif node.text in keys:
             first = keys[node.text].place.line
-            self._problems.error(
+            self._problems.misread(
                 "duplicate-key", place, child(path, node.text), f"given twice; the first is on line {first}"
             )
         else:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from llamafarm.errors import Finding, Severity
+from llamafarm.spec.assemble import Draft
 from llamafarm.spec.nodes import Key, Mapping, Node, Place, Scalar, Sequence, child
-from llamafarm.spec.problems import Problems, unsilenced
+from llamafarm.spec.problems import Problems, shortened, unsilenced
 from llamafarm.spec.strategy import StrategyFile
 
 __all__ = ["Document", "Places"]
@@ -72,25 +73,31 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file without errors, and what else is to be said about it."""
+    """A file, and what is to be said about it: without errors, or as far as it can be read."""
 
     file: StrategyFile
     name: str
     """The path as the user gave it."""
     text: str = field(repr=False)
     findings: tuple[Finding, ...]
-    """Warnings and infos, in file order, without those that a comment silences."""
+    """In file order, without warnings and infos that a comment silences."""
     places: Places = field(repr=False, compare=False)
     problems: Problems = field(repr=False, compare=False)
+    drafts: tuple[Draft, ...] = field(repr=False, compare=False)
+    """The strategies as they were read, each with its place in the file."""
 
     def place(self, path: str) -> tuple[int, int]:
         """Give line and column (both 1-based) of a path like ``strategies[0].name``, or of its nearest ancestor."""
         return self.places.place(path)
+
+    def is_read(self, *paths: str) -> bool:
+        """Tell whether all that stands at these places could be read."""
+        return not any(map(self.problems.unread.touches, paths))
 
     def finding(self, path: str, code: str, severity: Severity, message: str) -> Finding:
         """Say something about a place of this file. `unsilenced` then drops what the file's comments silence."""
         return self.problems.finding(severity, code, self.places.place(path), path, message)
 
     def unsilenced(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Sort findings in file order and drop warnings and infos that a comment silences."""
-        return unsilenced(findings, self.text)
+        """Sort findings in file order, drop warnings and infos that a comment silences, and of very many the last."""
+        return shortened(unsilenced(findings, self.text))

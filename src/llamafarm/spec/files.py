@@ -42,5 +42,7 @@ def _read(descriptor: int, most: int) -> bytes:
 
 
 def _check(mode: int, *, pipe_allowed: bool) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
     if not (stat.S_ISREG(mode) or (pipe_allowed and stat.S_ISFIFO(mode))):
         raise OSError(errno.EINVAL, "it is not a regular file")

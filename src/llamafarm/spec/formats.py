@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 from llamafarm.home import expanded
 from llamafarm.spec.sizes import parse_bytes
 
-__all__ = ["FORMATS", "Format", "formatted", "is_local_address"]
+__all__ = ["FORMATS", "MOST_BYTES", "Format", "Most", "Unit", "formatted", "is_local_address"]
 
+MOST_BYTES = 10**15
+"""A thousand terabytes: more is a slip."""
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -26,6 +28,23 @@ class Format:
     """Marks a field's text as one of `FORMATS`."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Says what a field's number counts, in words for a message."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """Bounds a field's number, either way, far above any that is meant.
+
+    More is a slip, and may be more than a clock, a pool or a counter of 64 bits can take.
+    """
+
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +116,7 @@ def _is_zone(text: str) -> bool:
 
 def _is_size(text: str) -> bool:
     try:
-        return parse_bytes(text) > 0
+        return 0 < parse_bytes(text) <= MOST_BYTES
     except ValueError:
         return False
 

@@ -96,6 +96,8 @@ class _Filling:
         try:
             content = read_bytes(path, _LARGEST_FILE + 1)
             text = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except FileNotFoundError:
+            self._unset.append(f"{path} does not exist")
         except OSError as error:
             self._unset.append(f"{path} cannot be read: {error.strerror or error}")
         except ValueError:  # NULs in the name, or bytes that are not UTF-8

@@ -9,7 +9,7 @@ from functools import cache
 from llamafarm.spec.shape import ByType, ListOf, MapOf, Record, Shape, shape_of
 from llamafarm.spec.strategy import ChainEntry, Component, Kind, StrategyFile, kind_of
 
-__all__ = ["KINDS", "home", "keys"]
+__all__ = ["KINDS", "home", "keys", "word"]
 
 KINDS: dict[Kind, str] = {"cloud_api": "cloud", "model_app": "app", "fine_tuner": "tuner", "repository": "repository"}
 """The word for each kind of component in a key's path."""
@@ -31,7 +31,7 @@ def _homes() -> dict[str, tuple[str, ...]]:
     for path in keys():
         parts = path.split(".")
         for depth, part in enumerate(parts):
-            name = _word(part)
+            name = word(part)
             parent = ".".join(parts[:depth])
             if parent not in homes.setdefault(name, []):
                 homes[name].append(parent)
@@ -39,9 +39,17 @@ def _homes() -> dict[str, tuple[str, ...]]:
 
 
 def home(name: str) -> str | None:
-    """Tell where a key stands, where that is one kind of place: ``under constraints`` for ``daily_budget``."""
-    parents = dict.fromkeys(_readable(parent) for parent in _homes().get(name, ()))
-    return next(iter(parents)) if len(parents) == 1 else None
+    """Tell where a key stands, in one place or two: ``under constraints`` for ``daily_budget``."""
+    parents = _homes().get(name, ())
+    outer = [parent for parent in parents if not any(parent.startswith(f"{other}.") for other in parents if other)]
+    if len(outer) > 1 and any("config<" in parent for parent in outer):
+        outer = [parent for parent in outer if "config<" not in parent] + ["config"]
+    places = dict.fromkeys(_readable(parent) for parent in outer)
+    return ", or ".join(places) if 0 < len(places) <= _MOST_PLACES else None
+
+
+_MOST_PLACES = 2
+"""A key that stands in more places says nothing by its name."""
 
 
 def _readable(parent: str) -> str:
@@ -50,13 +58,16 @@ def _readable(parent: str) -> str:
     if parent == "strategies[]":
         return "in a strategy"
     last = parent.rsplit(".", maxsplit=1)[-1]
-    for kind, word in KINDS.items():
-        if last == f"config<{word}>":
+    if parent == "config":
+        return "in a component's config"
+    for kind, short in KINDS.items():
+        if last == f"config<{short}>":
             return f"in the config of a {kind}"
-    return "under " + _word(last)
+    return "under " + word(last)
 
 
-def _word(part: str) -> str:
+def word(part: str) -> str:
+    """Give the key of a path's part: `alerts` of ``alerts[]``."""
     return re.split(r"[\[{<]", part, maxsplit=1)[0]
 
 

@@ -9,10 +9,11 @@ from llamafarm.spec.assemble import Draft
 from llamafarm.spec.document import Places
 from llamafarm.spec.nodes import child
 from llamafarm.spec.problems import Problems
-from llamafarm.spec.strategy import ChainEntry, Component, Constraints, LoadBalancing, Rule
-from llamafarm.spec.targets import models_of
+from llamafarm.spec.strategy import Constraints, Rule
+from llamafarm.spec.targets import models_of, names_of, referred
+from llamafarm.spec.unread import Unread
 
-__all__ = ["lint"]
+__all__ = ["leads_known", "lint"]
 
 Warned = tuple[str, str, str]
 """A code, a path and a message."""
@@ -20,12 +21,15 @@ Warned = tuple[str, str, str]
 
 def lint(draft: Draft, problems: Problems, places: Places) -> None:
     """Note a strategy's likely mistakes."""
-    for code, path, message in (*_description(draft), *_limits(draft), *_unreached(draft), *_rules(draft)):
+    unread = problems.unread
+    said = (*_description(draft, unread), *_limits(draft), *_unreached(draft, unread), *_rules(draft, unread))
+    for code, path, message in said:
         problems.warning(code, places.place(path), path, message)
 
 
-def _description(draft: Draft) -> Iterator[Warned]:
-    if not str(draft.values.get("description", "")).strip():
+def _description(draft: Draft, unread: Unread) -> Iterator[Warned]:
+    given = str(draft.values.get("description", "")).strip()
+    if not given and not unread.touches(child(draft.path, "description")):
         yield "no-description", child(draft.path, "name"), "no `description`: say what this strategy is for"
 
 
@@ -51,26 +55,37 @@ def _limits(draft: Draft) -> Iterator[Warned]:
             yield "budget-order", child(path, smaller), f"{smaller} ({less:g}) is more than {larger} ({more:g})"
 
 
-def _unreached(draft: Draft) -> Iterator[Warned]:
-    entries = [entry for entry in draft.chain if isinstance(entry, ChainEntry)]
-    first = next((part for part in draft.components.values() if isinstance(part, Component) and part.serves), None)
-    named = {entry.component for entry in entries if entry.component is not None}
-    if first is None or not named or first.name in named:
+def _unreached(draft: Draft, unread: Unread) -> Iterator[Warned]:
+    named = {entry.component for entry in draft.entries.values() if entry.component is not None}
+    first = next((part for part in draft.components.values() if part.serves), None)
+    if first is None or not named or first.name in named or not leads_known(draft, unread):
         return
-    aliases = draft.values.get("aliases")
-    balancing = draft.values.get("load_balancing")
-    chosen = {rule.target for rule in draft.rules if isinstance(rule, Rule)}
-    chosen |= set(aliases.values()) if isinstance(aliases, dict) else set()
-    chosen |= {*balancing.targets, *balancing.weights} if isinstance(balancing, LoadBalancing) else set()
-    if chosen.isdisjoint({first.name, *models_of(first.config)}):
+    if {target for _, target in referred(draft)}.isdisjoint({first.name, *models_of(first.config)}):
         path = child(child(draft.path, "components"), first.name)
         message = f"{first.name} is the first component, but the fallback chain leaves it out and no rule chooses it"
         yield "first-component-unreached", path, message
 
 
-def _rules(draft: Draft) -> Iterator[Warned]:
+def leads_known(draft: Draft, unread: Unread) -> bool:
+    """Tell whether all that can lead to a target could be read and names one: only then something is out of reach."""
+    known = names_of(draft)
+    return not (
+        draft.lost
+        or None in draft.chain
+        or None in draft.rules
+        or (not draft.chain and unread.touches(child(draft.path, "fallback_chain")))
+        or (not draft.rules and unread.touches(child(draft.path, "routing_rules")))
+        or any(target not in known or unread.touches(path) for path, target in referred(draft))
+        or unread.touches(child(draft.path, "aliases"))
+        or any(unread.touches(child(child(draft.path, "load_balancing"), key)) for key in ("targets", "weights"))
+    )
+
+
+def _rules(draft: Draft, unread: Unread) -> Iterator[Warned]:
     path = child(draft.path, "routing_rules")
-    rules = [(index, rule) for index, rule in enumerate(draft.rules) if isinstance(rule, Rule)]
+    rules = [
+        (at, rule) for at, rule in enumerate(draft.rules) if rule is not None and not unread.touches(child(path, at))
+    ]
     rules.sort(key=lambda pair: -pair[1].rank)
     seen: dict[str, tuple[int, Rule]] = {}
     always: int | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from functools import cache
 
-from llamafarm.spec.key_paths import keys
+from llamafarm.spec.key_paths import keys, word
 from llamafarm.spec.masking import is_secret_name, secrets_in_addresses
-from llamafarm.spec.nodes import Key, Mapping, Node, Scalar, Sequence
+from llamafarm.spec.nodes import Key, Mapping, Node, Scalar, Sequence, is_null, plain_value
 from llamafarm.spec.shape import CONFIG_CLASSES
+from llamafarm.spec.suggest import Suggestions
 
 __all__ = ["keyed", "literal_pieces", "literal_secrets", "looks_secret", "secret_scalars"]
 
@@ -29,13 +31,21 @@ def _known_words() -> str:
 def literal_secrets(root: Node) -> Iterator[str]:
     """Give every value that no message may show. A word of the file format itself, like `ollama`, is no secret."""
     for key, scalar in _scalars(root):
-        values = literal_pieces(scalar.text) if is_secret_name(key) else secrets_in_addresses(scalar.text)
+        if is_secret_name(key):
+            values = literal_pieces(scalar.text) if not _is_no_text(scalar) else iter(())
+        else:
+            values = secrets_in_addresses(scalar.text)
         yield from (value for value in values if value and value not in _known_words())
 
 
 def secret_scalars(root: Node) -> Iterator[Scalar]:
     """Give every scalar whose key has the name of a secret."""
-    return (scalar for key, scalar in _scalars(root) if is_secret_name(key))
+    return (scalar for key, scalar in _scalars(root) if is_secret_name(key) and not _is_no_text(scalar))
+
+
+def _is_no_text(scalar: Scalar) -> bool:
+    """Tell whether a scalar is `null`, `true` or `false`: no secret, and a word that stands everywhere."""
+    return scalar.plain and (is_null(scalar) or isinstance(plain_value(scalar.text), bool))
 
 
 def literal_pieces(text: str) -> Iterator[str]:
@@ -47,9 +57,17 @@ def literal_pieces(text: str) -> Iterator[str]:
     yield from _DEFAULT.findall(text)
 
 
-def looks_secret(scalar: Scalar) -> bool:
-    """Tell whether a value may be a secret though nothing is known of its key."""
-    return _GENERATED.fullmatch(scalar.text) is not None
+def looks_secret(name: str, scalar: Scalar) -> bool:
+    """Tell whether a value may be a secret though nothing is known of its key, which no key of ours resembles."""
+    return _GENERATED.fullmatch(scalar.text) is not None and not _is_harmless(name)
+
+
+@cache
+def _is_harmless(name: str) -> bool:
+    """Tell whether a key is one of ours that holds no secret, in a wrong place, misspelt, or as others call it."""
+    ours = {word(part) for path in keys() for part in path.split(".")}
+    alike = {*Suggestions().synonyms(name), *difflib.get_close_matches(name.lower(), ours, cutoff=0.8)} & ours
+    return bool(alike) and not any(map(is_secret_name, (name, *alike)))
 
 
 def keyed(root: Node) -> Iterator[tuple[str, Key]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping as Given
 from pathlib import Path
@@ -17,10 +18,10 @@ from llamafarm.spec.document import Document, Places
 from llamafarm.spec.files import read_bytes
 from llamafarm.spec.interpolation import Surroundings
 from llamafarm.spec.lint import lint
-from llamafarm.spec.nodes import Mapping, Place, Scalar
-from llamafarm.spec.problems import Problems
+from llamafarm.spec.nodes import Mapping, Node, Place, Scalar, is_null
+from llamafarm.spec.problems import Problems, TooManyError, shortened
 
-__all__ = ["load_file", "load_text"]
+__all__ = ["examine_file", "examine_text", "load_file", "load_text"]
 
 _LARGEST = 10_000_000
 """Bytes; ten thousand targets fit in two million."""
@@ -31,8 +32,7 @@ def load_file(path: str | os.PathLike[str], *, env: Given[str, str] | None = Non
 
     Raises ConfigError with every error and warning of the file.
     """
-    name = os.fspath(path)
-    return load_text(_read(name), name, env=env, folder=Path(name).absolute().parent)
+    return _sound(examine_file(path, env=env))
 
 
 def load_text(
@@ -42,25 +42,52 @@ def load_text(
 
     Raises ConfigError with every error and warning of the text.
     """
+    return _sound(examine_text(text, name, env=env, folder=folder))
+
+
+def examine_file(path: str | os.PathLike[str], *, env: Given[str, str] | None = None) -> Document:
+    """Read as much of a strategy file as can be read; `findings` has its errors, too.
+
+    Raises ConfigError only for what is no strategy file at all: too large, no mapping, or wrong in thousands of places.
+    """
+    name = os.fspath(path)
+    return examine_text(_read(name), name, env=env, folder=Path(name).absolute().parent)
+
+
+def examine_text(
+    text: str, name: str = "<text>", *, env: Given[str, str] | None = None, folder: Path | None = None
+) -> Document:
+    """Read as much of a strategy file's text as can be read, as `examine_file` does."""
     problems = Problems(name)
     if len(text) > _LARGEST:
         _refuse(name, "unreadable-file", f"has more than {_LARGEST // 1_000_000} MB: is it a strategy file?")
+    try:
+        return _examined(text, name, problems, Surroundings(os.environ if env is None else env, folder or Path.cwd()))
+    except TooManyError:
+        findings = shortened(problems.findings(text))
+        last = dataclasses.replace(findings[-1], message=f"{findings[-1].message}; the rest of the file is not read")
+        raise ConfigError(f"{name}: thousands of errors; the first: {findings[0]}", (*findings[:-1], last)) from None
+
+
+def _examined(text: str, name: str, problems: Problems, around: Surroundings) -> Document:
     root = compose(text, problems)
     if not isinstance(root, Mapping):
         if not problems.failed:
             _refuse_root(root, problems)
         raise _error(name, problems.findings(text))
-    around = Surroundings(os.environ if env is None else env, folder or Path.cwd())
     builder, places = Builder(problems, around), Places(root)
     draft = assemble(root, builder, text)
     check(draft, builder, places)
     for strategy in draft.drafts:
         lint(strategy, problems, places)
     note_inactive(draft.drafts, problems, places)
-    findings = problems.findings(text)
-    if problems.failed:
-        raise _error(name, findings)
-    return Document(draft.finished(), name, text, findings, places, problems)
+    return Document(draft.finished(), name, text, problems.findings(text), places, problems, tuple(draft.drafts))
+
+
+def _sound(document: Document) -> Document:
+    if document.problems.failed:
+        raise _error(document.name, document.findings)
+    return document
 
 
 def _read(name: str) -> str:
@@ -88,8 +115,8 @@ def _refuse(name: str, code: str, message: str) -> NoReturn:
     raise ConfigError(f"{name}: {message}", [Finding(name, 0, 0, "", code, Severity.ERROR, message)])
 
 
-def _refuse_root(root: object, problems: Problems) -> None:
-    if root is None or (isinstance(root, Scalar) and root.plain and not root.text.strip("~")):
+def _refuse_root(root: Node | None, problems: Problems) -> None:
+    if root is None or is_null(root):
         problems.error("empty-file", Place(0, 0), "", "is empty: a strategy file begins with `strategies:`")
         return
     found = "a text" if isinstance(root, Scalar) else "a list"
@@ -100,5 +127,5 @@ def _refuse_root(root: object, problems: Problems) -> None:
 def _error(name: str, findings: tuple[Finding, ...]) -> ConfigError:
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if len(errors) == 1:
-        return ConfigError(str(errors[0]), findings)
-    return ConfigError(f"{name}: {len(errors)} errors; the first: {errors[0]}", findings)
+        return ConfigError(str(errors[0]), shortened(findings))
+    return ConfigError(f"{name}: {len(errors)} errors; the first: {errors[0]}", shortened(findings))

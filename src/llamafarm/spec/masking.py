@@ -20,6 +20,8 @@ _LAST_WORDS = frozenset({"auth", "cookie", "creds", "jwt", "pass", "pw", "pwd", 
 """What is the last word of a secret's name, and too short to be looked for inside a word."""
 _MISSPELT = ("apikey", "token", "secret", "password", "bearer", "credentials", "authorization")
 """What is recognised with one slip in it."""
+_NO_SECRETS = frozenset({"null", "Null", "NULL", "~", "true", "false"})
+"""What stands for nothing, or for yes or no, behind the name of a secret."""
 _COUNTS = "tokens"
 """One slip away from `token`, and a number of them."""
 _WORDS = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])")
@@ -126,7 +128,7 @@ def _named(text: str) -> list[Span]:
         if is_inside or not is_secret_name(match["name"]):
             continue
         value = (_AFTER_EQUALS if match["sign"] == "=" else _AFTER_COLON).match(text, match.end())
-        if value is not None:
+        if value is not None and value[0].strip() not in _NO_SECRETS:
             spans.append(value.span())
     return spans
 

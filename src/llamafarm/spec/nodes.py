@@ -17,6 +17,7 @@ __all__ = [
     "Sequence",
     "Value",
     "child",
+    "is_null",
     "plain_value",
     "python_value",
 ]
@@ -97,6 +98,11 @@ def plain_value(text: str) -> Value:
     if _REAL.fullmatch(text):
         return float(text)
     return float(text.replace(".", "")) if _SPECIAL.fullmatch(text) else text
+
+
+def is_null(node: Node) -> bool:
+    """Tell whether a node stands for `null`, however that is written: not given."""
+    return isinstance(node, Scalar) and node.plain and plain_value(node.text) is None
 
 
 def python_value(node: Node) -> object:

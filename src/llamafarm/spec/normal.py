@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from llamafarm.spec.components import AppConfig, CloudConfig
 from llamafarm.spec.document import Document
 from llamafarm.spec.masking import masked_addresses
 from llamafarm.spec.shape import Field, Record, shape_of
@@ -32,9 +33,8 @@ def _fields(record: Any, shape: Record, base: Any = None) -> dict[str, Any]:
         value = getattr(record, field.name)
         if isinstance(record, Strategy) and field.name == "fallback_chain":
             form |= {field.name: [_entry(entry, record) for entry in value]} if value else {}
-        elif base is not None and isinstance(value, dict):
-            changed = _changed(value, getattr(base, field.name))
-            form |= {field.name: changed} if changed else {}
+        elif base is not None and isinstance(record, CloudConfig | AppConfig) and field.name == "models":
+            form |= _models(value, getattr(base, field.name))
         elif _is_said(value, field, base):
             form[field.name] = _form(value)
     return form
@@ -46,12 +46,22 @@ def _is_said(value: Any, field: Field, base: Any) -> bool:
     return field.required or value != field.default
 
 
-def _changed(models: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _fields(model, shape_of(type(model)), base.get(name))
-        for name, model in models.items()
-        if model != base.get(name)
-    }
+def _models(models: Any, base: Any) -> dict[str, Any]:
+    """Give the models that differ from those a chain entry inherits, which merge by name and come behind its own."""
+    own, inherited = _named(models), _named(base)
+    changed = [number for number, (name, model) in enumerate(own.items()) if model != inherited.get(name)]
+    first = list(own)[: changed[-1] + 1 if changed else 0]
+    if list(dict.fromkeys([*first, *inherited])) != list(own):
+        first = list(own)
+    forms = {name: _fields(own[name], shape_of(type(own[name])), inherited.get(name)) for name in first}
+    if not forms:
+        return {}
+    as_list = [{"name": _form(name)} | form for name, form in forms.items()]
+    return {"models": forms if isinstance(models, dict) else as_list}
+
+
+def _named(models: Any) -> dict[str, Any]:
+    return models if isinstance(models, dict) else {model.name: model for model in models}
 
 
 def _entry(entry: ChainEntry, strategy: Strategy) -> dict[str, Any]:

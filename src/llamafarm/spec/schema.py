@@ -196,7 +196,11 @@ def _text(shape: Text | Hidden) -> dict[str, Any]:
 
 
 def _number(shape: Number) -> dict[str, Any]:
-    limits = {"minimum": shape.ge, "exclusiveMinimum": shape.gt, "maximum": shape.le, "exclusiveMaximum": shape.lt}
+    most, least = shape.le, shape.ge
+    if shape.most is not None:
+        most = shape.most
+        least = -most if (shape.ge, shape.gt) == (None, None) else shape.ge
+    limits = {"minimum": least, "exclusiveMinimum": shape.gt, "maximum": most, "exclusiveMaximum": shape.lt}
     given = {name: limit for name, limit in limits.items() if limit is not None}
     return {"type": "integer" if shape.whole else "number", **given}
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from annotated_types import Ge, Gt, Interval, Le, Len, Lt
 
 from llamafarm.spec.components import APP_TYPES, CLOUD_TYPES, AppConfig, CloudConfig
-from llamafarm.spec.formats import FORMATS, Format
+from llamafarm.spec.formats import FORMATS, Format, Most, Unit
 from llamafarm.spec.strategy import Component
 from llamafarm.spec.tuning import REPOSITORY_TYPES, TUNER_TYPES, RepositoryConfig, TunerConfig
 from llamafarm.types import Secret
@@ -61,6 +61,10 @@ class Number:
     gt: float | None = None
     le: float | None = None
     lt: float | None = None
+    most: int | None = None
+    """Bounds it either way; said only of a number beyond."""
+    unit: str | None = None
+    """What it counts, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,10 @@ def _plain(hint: Any, limits: tuple[Any, ...]) -> Shape:
     if hint is bool:
         return Flag()
     if hint in (int, float):
-        return Number(hint is int, **_bounds(limits))
+        unit = next((limit.name for limit in limits if isinstance(limit, Unit)), None)
+        most = next((limit.value for limit in limits if isinstance(limit, Most)), None)
+        bounds = _bounds(tuple(limit for limit in limits if not isinstance(limit, Unit | Most)))
+        return Number(hint is int, **bounds, most=most, unit=unit)
     return Hidden() if hint is Secret else shape_of(hint)
 
 
@@ -253,6 +260,7 @@ def _expected_scalar(shape: Text | Number | Flag | Choice | Hidden) -> str:
 
 def _expected_number(shape: Number) -> str:
     kind = "a whole number" if shape.whole else "a number"
+    kind += f" of {shape.unit}" if shape.unit else ""
     if shape.ge is not None and shape.le is not None:
         most = f"{shape.le:g}" if shape.le < _LARGE else f"{shape.le:,.0f}"
         return f"{kind} from {shape.ge:g} to {most}"
@@ -260,4 +268,6 @@ def _expected_number(shape: Number) -> str:
         return f"{kind} from {shape.ge:g} to below {shape.lt:g}"
     if shape.gt is not None:
         return f"{kind} above {shape.gt:g}"
-    return kind if shape.ge is None else f"{kind} of {shape.ge:g} or more"
+    if shape.ge is None:
+        return kind
+    return f"{kind}, {shape.ge:g} or more" if shape.unit else f"{kind} of {shape.ge:g} or more"

@@ -64,6 +64,6 @@ def _secret_scalars(root: Node, unknown: Collection[Place]) -> Iterator[Scalar]:
     from llamafarm.spec.literals import keyed, looks_secret, secret_scalars
 
     yield from secret_scalars(root)
-    for _, key in keyed(root) if unknown else ():
-        if key.place in unknown and isinstance(key.value, Scalar) and looks_secret(key.value):
+    for name, key in keyed(root) if unknown else ():
+        if key.place in unknown and isinstance(key.value, Scalar) and looks_secret(name, key.value):
             yield key.value

@@ -7,9 +7,22 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Interval, Len
 
-from llamafarm.spec.components import APP_TYPES, CLOUD_TYPES, AppConfig, CloudConfig, Dollars, Recovery, Size
-from llamafarm.spec.formats import Format
+from llamafarm.spec.components import (
+    APP_TYPES,
+    CLOUD_TYPES,
+    Age,
+    AppConfig,
+    CloudConfig,
+    Count,
+    Dollars,
+    Pause,
+    Seconds,
+    Size,
+    Tokens,
+)
+from llamafarm.spec.formats import Format, Most, Unit
 from llamafarm.spec.tuning import TUNER_TYPES, RepositoryConfig, TunerConfig
+from llamafarm.types import Recovery
 
 __all__ = [
     "Alert",
@@ -27,9 +40,6 @@ __all__ = [
     "StrategyFile",
 ]
 
-Positive = Annotated[int, Gt(0)]
-Seconds = Annotated[float, Gt(0)]
-Pause = Annotated[float, Ge(0)]
 Port = Annotated[int, Interval(ge=1, le=65535)]
 Share = Annotated[float, Interval(ge=0, le=1)]
 Name = Annotated[str, Len(1)]
@@ -92,7 +102,7 @@ class Rule:
 
     condition: Annotated[str, Format("condition")]
     target: Name
-    priority: Priority | int = "normal"
+    priority: Priority | Annotated[int, Most(10**9)] = "normal"
     fallback: bool | None = None
     """None: the chain stays behind the target, but for a local target only the local ones."""
 
@@ -106,9 +116,9 @@ class Rule:
 class RetryPolicy:
     """How often and how patiently one target is tried again."""
 
-    max_attempts: Positive = 2
+    max_attempts: Count = 2
     initial_backoff: Pause = 0.5
-    backoff_multiplier: Annotated[float, Ge(1)] = 2.0
+    backoff_multiplier: Annotated[float, Ge(1), Most(1000)] = 2.0
     max_backoff: Pause = 30.0
 
 
@@ -117,24 +127,24 @@ class Optimization:
     """Time, retries, concurrency, caching, batching."""
 
     timeout_seconds: Seconds = 120.0
-    parallel_requests: Positive = 64
-    queue_size: Annotated[int, Ge(0)] = 256
+    parallel_requests: Count = 64
+    queue_size: Annotated[int, Ge(0), Most(1_000_000)] = 256
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     ttft_timeout: Seconds | None = None
     """None: 13 s, 120 s for reasoning models."""
     stream_idle_timeout: Seconds | None = None
     """None: 15 s, 120 s for reasoning models."""
     stream_recovery: Recovery = "continue"
-    hedge_after: Literal["p95"] | Seconds | None = None
+    hedge_after: Literal["p95", "off"] | Seconds | None = None
     failover_on: tuple[Literal["content_policy", "bad_request"], ...] = ()
     cache_enabled: bool = False
-    cache_ttl: Seconds = 3600.0
+    cache_ttl: Age = 3600.0
     cache_sampling: bool = False
     cache_size: Size = "256 MB"
     """Bytes, or a text that `sizes.parse_bytes` reads."""
     semantic_cache: bool = False
-    batch_size: Positive = 1
-    batch_timeout: Pause = 100.0
+    batch_size: Count = 1
+    batch_timeout: Annotated[float, Ge(0), Most(3_600_000), Unit("milliseconds")] = 100.0
     """Milliseconds."""
 
 
@@ -143,9 +153,9 @@ class Alert:
     """Fires once when a threshold is passed and once when it no longer is."""
 
     type: Literal["latency", "error_rate", "budget"]
-    threshold: Annotated[float, Gt(0)]
+    threshold: Annotated[float, Gt(0), Most(10**9)]
     """Milliseconds (p95) for latency, else a share from 0 to 1."""
-    window: Seconds = 300.0
+    window: Age = 300.0
     """Seconds."""
     webhook: Address | None = None
 
@@ -163,7 +173,7 @@ class Monitoring:
     trace_enabled: bool = False
     trace_sample_rate: Share = 1.0
     otlp_endpoint: Address | None = None
-    retention: Positive = 30
+    retention: Annotated[int, Gt(0), Most(36_500)] = 30
     """Days."""
     alerts: tuple[Alert, ...] = ()
 
@@ -172,9 +182,9 @@ class Monitoring:
 class Constraints:
     """What a request may use, cost and reach. Checked before anything is sent."""
 
-    max_tokens: Positive | None = None
-    max_input_tokens: Positive | None = None
-    max_output_tokens: Positive | None = None
+    max_tokens: Tokens | None = None
+    max_input_tokens: Tokens | None = None
+    max_output_tokens: Tokens | None = None
     max_cost_per_request: Dollars | None = None
     daily_budget: Dollars | None = None
     monthly_budget: Dollars | None = None
@@ -185,7 +195,7 @@ class Constraints:
     blocked_models: tuple[Glob, ...] = ()
     """Globs; a match wins over `allowed_models`."""
     requires_gpu: bool = False
-    min_gpu_memory: Annotated[float, Ge(0)] | None = None
+    min_gpu_memory: Annotated[float, Ge(0), Most(1_000_000), Unit("gigabytes")] | None = None
     """Gigabytes (10^9 bytes)."""
     privacy_mode: Literal["public", "private", "local_only"] = "public"
 
@@ -196,7 +206,7 @@ class LoadBalancing:
 
     policy: Literal["weighted", "round_robin", "least_busy", "least_latency", "least_cost"]
     targets: tuple[str, ...] = ()
-    weights: dict[str, Annotated[float, Ge(0)]] = field(default_factory=dict)
+    weights: dict[str, Annotated[float, Ge(0), Most(10**9)]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "cache": ("cache_enabled", "cache_dir"),
     "chain": ("fallback_chain",),
     "comment": ("description",),
+    "completion": ("output",),
+    "completion_cost": ("output",),
     "concurrency": ("parallel_requests",),
     "context": ("context_size", "context_window"),
     "context_length": ("context_size", "context_window"),
@@ -53,7 +55,9 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "hostname": ("host",),
     "id": ("name",),
     "if": ("condition",),
+    "in": ("input",),
     "input_cost": ("input",),
+    "input_price": ("input",),
     "kind": ("type",),
     "key": ("api_key", "token"),
     "level": ("log_level",),
@@ -85,7 +89,9 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "num_thread": ("cpu_threads",),
     "observability": ("monitoring",),
     "order": ("fallback_chain", "priority"),
+    "out": ("output",),
     "output_cost": ("output",),
+    "output_price": ("output",),
     "params": ("config",),
     "parallelism": ("parallel_requests",),
     "performance": ("optimization",),
@@ -93,13 +99,14 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "preference": ("priority",),
     "pricing": ("price",),
     "privacy": ("privacy_mode",),
-    "prompt": ("system_prompt",),
+    "prompt": ("system_prompt", "input"),
+    "prompt_cost": ("input",),
     "providers": ("components",),
     "pull": ("pull_on_start",),
     "rank": ("r",),
     "requests_per_minute": ("requests", "rate_limit"),
     "retry": ("retry_policy", "max_retries"),
-    "retries": ("max_retries", "max_attempts"),
+    "retries": ("max_retries", "max_attempts", "retry_policy"),
     "route": ("target",),
     "router": ("routing_rules",),
     "routes": ("routing_rules",),
@@ -138,22 +145,42 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
 _VALUES: dict[str, tuple[str, ...]] = {
     "anthropic": ("openai_compatible",),
     "azure": ("openai_compatible",),
+    "azure_openai": ("azure",),
+    "chatgpt": ("openai",),
+    "claude": ("anthropic",),
     "cloud": ("openai_compatible", "public"),
     "debugging": ("DEBUG",),
     "fatal": ("CRITICAL",),
-    "gpt": ("openai_compatible",),
+    "fireworks_ai": ("fireworks",),
+    "function_calling": ("tools",),
+    "functions": ("tools",),
+    "google": ("gemini",),
+    "gpt": ("openai_compatible", "openai"),
+    "grok": ("xai",),
     "groq": ("openai_compatible",),
     "hf": ("huggingface",),
     "hub": ("huggingface",),
-    "llama.cpp": ("llamacpp",),
+    "images": ("vision",),
+    "json_mode": ("json",),
+    "kimi": ("moonshot",),
     "llama-cpp": ("llamacpp",),
+    "llama.cpp": ("llamacpp",),
     "local": ("local_only", "llamacpp"),
     "mistral": ("openai_compatible",),
+    "mistralai": ("mistral",),
     "offline": ("local_only",),
     "openai": ("openai_compatible",),
+    "pictures": ("vision",),
     "plain": ("text",),
     "random": ("weighted",),
+    "speech": ("audio",),
+    "structured_outputs": ("json",),
+    "thinking": ("reasoning",),
     "together": ("openai_compatible",),
+    "together_ai": ("together",),
+    "togetherai": ("together",),
+    "tool_calling": ("tools",),
+    "tool_use": ("tools",),
     "trace": ("DEBUG",),
     "transformers": ("pytorch",),
     "urgent": ("critical",),
@@ -176,19 +203,29 @@ class Suggestions:
         if meant is not None:
             return meant
         folded = _folded(word)
-        self._left -= len(known)
+        own = {name.lower(): name for name in known}
+        # A slip in a word of another program may be nearer to that word than to what it is called here.
+        foreign = {
+            other: meant
+            for table in (_SYNONYMS, _VALUES)
+            for other, all_meant in table.items()
+            if other not in own and (meant := next((name for name in all_meant if name in known), None))
+        }
+        self._left -= len(own) + len(foreign)
         if self._left < 0 or len(word) > 100:  # noqa: PLR2004 - no key or name is that long
             return None
-        by_folded = {name.lower(): name for name in known}
-        near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
-        return by_folded[near[0]] if near else None
+        near = difflib.get_close_matches(folded, own, n=1, cutoff=0.6)
+        near += difflib.get_close_matches(folded, foreign, n=1, cutoff=0.8)
+        best = max(near, key=lambda other: difflib.SequenceMatcher(None, other, folded).ratio(), default=None)
+        return None if best is None else own.get(best) or foreign[best]
 
     def synonym(self, word: str, known: Collection[str]) -> str | None:
         """Give the known word for what other programs call `word`; None where there is none."""
-        for meant in (*_SYNONYMS.get(_folded(word), ()), *_VALUES.get(word.lower(), ())):
-            if meant in known and meant != word:
-                return meant
-        return None
+        return next((meant for meant in self.synonyms(word) if meant in known and meant != word), None)
+
+    def synonyms(self, word: str) -> tuple[str, ...]:
+        """Give all that is called `word` in other programs, wherever it stands here."""
+        return (*_SYNONYMS.get(_folded(word), ()), *_VALUES.get(word.lower(), _VALUES.get(_folded(word), ())))
 
     def hint(self, word: str, known: Collection[str]) -> str:
         """Give the end of a message: the likely spelling, else a list of what is known."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt, Interval, Len
 
-from llamafarm.spec.formats import Format
+from llamafarm.spec.formats import Format, Most
 from llamafarm.types import Secret
 
 __all__ = ["REPOSITORY_TYPES", "TUNER_TYPES", "BaseModel", "Method", "RepositoryConfig", "Training", "TunerConfig"]
@@ -15,7 +15,8 @@ __all__ = ["REPOSITORY_TYPES", "TUNER_TYPES", "BaseModel", "Method", "Repository
 TUNER_TYPES = ("pytorch", "llamafactory", "custom")
 REPOSITORY_TYPES = ("huggingface", "local")
 
-Positive = Annotated[int, Gt(0)]
+Positive = Annotated[int, Gt(0), Most(1_000_000)]
+Amount = Annotated[float, Gt(0), Most(1_000_000)]
 Path = Annotated[str, Format("path")]
 
 
@@ -34,7 +35,7 @@ class Method:
 
     type: Literal["lora", "qlora", "full"] = "lora"
     r: Positive = 16
-    alpha: Annotated[float, Gt(0)] = 32
+    alpha: Amount = 32
     dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     target_modules: tuple[str, ...] = ()
 
@@ -44,8 +45,8 @@ class Training:
     """For how long and how fast."""
 
     batch_size: Positive = 4
-    learning_rate: Annotated[float, Gt(0)] = 2e-4
-    num_epochs: Annotated[float, Gt(0)] = 3
+    learning_rate: Amount = 2e-4
+    num_epochs: Amount = 3
     gradient_accumulation_steps: Positive = 1
     warmup_ratio: Annotated[float, Interval(ge=0, le=1)] = 0.0
 
