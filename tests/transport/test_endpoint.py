@@ -50,3 +50,13 @@ def test_what_is_wrong_is_said(base_url, says):
         Endpoint.parse(base_url)
     assert "pass@" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_looks_like_a_key_in_a_path_is_not_shown():
+    endpoint = Endpoint.parse("https://gw.example/acc0unt/tok-4f9a77c2d1e0b355/openai/v1?k=1")
+    assert endpoint.shown == "https://gw.example/acc0unt/***/openai/v1"
+    assert "tok-4f9a77c2d1e0b355" in endpoint.url
+    assert (
+        Endpoint.parse("https://x.example/compatibility-api/v1beta").shown
+        == "https://x.example/compatibility-api/v1beta"
+    )

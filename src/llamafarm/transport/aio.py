@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, TypeGuard
 
 import aiohttp
@@ -15,7 +16,7 @@ from llamafarm import __version__
 from llamafarm.errors import BadReplyError, BlockedError, StreamCutError
 from llamafarm.transport.aio_failures import explain
 from llamafarm.transport.encodings import decoder
-from llamafarm.transport.guard import is_localhost
+from llamafarm.transport.guard import is_localhost, loopback_source
 from llamafarm.transport.proxies import Proxy, proxy_for
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ _DEFAULT_HEADERS = {"User-Agent": f"llamafarm/{__version__}", "Accept-Encoding":
 
 
 class AioClient:
-    """The sessions: one for TCP, one for each unix socket. Belongs to the event loop it is first used in."""
+    """The sessions: for plain TCP, for TLS, and for each unix socket. Belongs to the event loop it is first used in."""
 
     def __init__(self, guard: Guard | None, *, proxies: bool) -> None:
         self._guard = guard
         self._use_proxies = proxies
-        self._sessions: dict[str | None, aiohttp.ClientSession] = {}
+        self._sessions: dict[str | bool, aiohttp.ClientSession] = {}
+        """By the unix socket's path, or by whether all that is sent is within TLS, which the guard must know."""
         self._proxies: dict[tuple[str, str, int], Proxy | None] = {}
         self._tls: ssl.SSLContext | None = None
 
@@ -55,14 +57,14 @@ class AioClient:
     ) -> AioResponse:
         """Send a request and return once the answer's headers are in."""
         if self._guard is not None and endpoint.socket is None:
-            self._guard.check(endpoint.host, ())
+            self._guard.check(endpoint.host, (), encrypted=endpoint.scheme == "https")
         proxy = self._proxy(endpoint)
         to_proxy = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else None
         if to_proxy and endpoint.scheme == "http":
             # Without TLS there is no tunnel: the proxy reads the request's own headers.
             headers = {**headers, **to_proxy}
         try:
-            response = await self._session(endpoint.socket).request(
+            response = await self._session(endpoint.socket or endpoint.scheme == "https").request(
                 method,
                 endpoint.url,
                 headers=headers,
@@ -79,11 +81,11 @@ class AioClient:
             raise explain(error, endpoint, proxy.url if proxy else None, _CONNECT_SECONDS) from None
         return AioResponse(response, endpoint)
 
-    def _session(self, socket_path: str | None) -> aiohttp.ClientSession:
-        session = self._sessions.get(socket_path)
+    def _session(self, way: str | bool) -> aiohttp.ClientSession:
+        session = self._sessions.get(way)
         if session is None:
-            session = self._sessions[socket_path] = aiohttp.ClientSession(
-                connector=self._connector(socket_path),
+            session = self._sessions[way] = aiohttp.ClientSession(
+                connector=self._connector(way),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_DEFAULT_HEADERS,
                 auto_decompress=False,
@@ -93,27 +95,16 @@ class AioClient:
             )
         return session
 
-    def _connector(self, socket_path: str | None) -> aiohttp.BaseConnector:
-        if socket_path is not None:
-            return aiohttp.UnixConnector(socket_path, limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+    def _connector(self, way: str | bool) -> aiohttp.BaseConnector:
+        if isinstance(way, str):
+            return aiohttp.UnixConnector(way, limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS)
         return aiohttp.TCPConnector(
             limit=0,  # the strategy's `parallel_requests` is the limit
             keepalive_timeout=_KEEP_ALIVE_SECONDS,
             ttl_dns_cache=_DNS_SECONDS,
-            resolver=_Resolver(self._guard),
-            socket_factory=self._new_socket,
+            resolver=_Resolver(self._guard, encrypted=way),
+            socket_factory=partial(_new_socket, self._guard, encrypted=way),
         )
-
-    def _new_socket(self, address: AddrInfoType) -> socket.socket:
-        """Open a socket for one connection: the last moment at which the guard can look at the real address."""
-        family, kind, protocol, _, sockaddr = address
-        if self._guard is not None:
-            try:
-                self._guard.check("localhost", (str(sockaddr[0]),))
-            except BlockedError as error:
-                # As an OSError it counts as a failed connection, so that the library cleans up behind it.
-                raise PermissionError(errno.EPERM, str(error)) from None
-        return socket.socket(family, kind, protocol)
 
     def _proxy(self, endpoint: Endpoint) -> Proxy | None:
         if not self._use_proxies:
@@ -140,12 +131,13 @@ class AioClient:
 class AioResponse:
     """An answer whose headers are in; see `protocol.Response`."""
 
-    __slots__ = ("_cut", "_decoder", "_endpoint", "_pieces", "_response")
+    __slots__ = ("_cut", "_decoder", "_endpoint", "_inflating", "_pieces", "_response")
 
     def __init__(self, response: aiohttp.ClientResponse, endpoint: Endpoint) -> None:
         self._response = response
         self._endpoint = endpoint
         self._pieces: Iterator[bytes] = iter(())
+        self._inflating = False  # the last piece came out of a block that may hold more
         self._cut: StreamCutError | None = None
         try:
             self._decoder = decoder(response.headers.get("Content-Encoding", ""))
@@ -188,7 +180,10 @@ class AioResponse:
             if self._cut is not None:
                 raise self._cut
             try:
+                if self._inflating:
+                    await asyncio.sleep(0)  # a small block can inflate to so much that nothing else would run
                 piece = next(self._pieces, None)
+                self._inflating = piece is not None
                 if piece is not None:
                     return piece
                 block = await self._response.content.readany()
@@ -217,8 +212,9 @@ class AioResponse:
 class _Resolver(AbstractResolver):
     """The system's resolver, behind the guard; `localhost` is never looked up."""
 
-    def __init__(self, guard: Guard | None) -> None:
+    def __init__(self, guard: Guard | None, *, encrypted: bool) -> None:
         self._guard = guard
+        self._encrypted = encrypted
         self._system = aiohttp.ThreadedResolver()
 
     async def resolve(
@@ -233,10 +229,10 @@ class _Resolver(AbstractResolver):
                 _result(host, "::1", port, socket.AF_INET6),
             ]
         if self._guard is not None:
-            self._guard.check(host, ())
+            self._guard.check(host, (), encrypted=self._encrypted)
         results = await self._system.resolve(host, port, family)
         if self._guard is not None:
-            self._guard.check(host, [result["host"] for result in results])
+            self._guard.check(host, [result["host"] for result in results], encrypted=self._encrypted)
         return results
 
     async def close(self) -> None:
@@ -252,6 +248,28 @@ def _result(host: str, address: str, port: int, family: socket.AddressFamily) ->
         proto=socket.IPPROTO_TCP,
         flags=socket.AI_NUMERICHOST,
     )
+
+
+def _new_socket(guard: Guard | None, address: AddrInfoType, *, encrypted: bool) -> socket.socket:
+    """Open a socket for one connection: the last moment at which the guard can look at the real address."""
+    family, kind, protocol, _, sockaddr = address
+    if guard is None:
+        return socket.socket(family, kind, protocol)
+    host = str(sockaddr[0])
+    try:
+        guard.check("localhost", (host,), encrypted=encrypted)
+    except BlockedError as error:
+        # As an OSError it counts as a failed connection, so that the library cleans up behind it.
+        raise PermissionError(errno.EPERM, str(error)) from None
+    made = socket.socket(family, kind, protocol)
+    source = loopback_source(host)
+    if source is not None:
+        try:
+            made.bind((source, 0))
+        except OSError as error:
+            made.close()
+            raise OSError(error.errno, f"the loopback interface does not have {source}") from None
+    return made
 
 
 def _is_blocked(error: Exception) -> TypeGuard[aiohttp.ClientConnectorError]:

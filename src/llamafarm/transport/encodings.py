@@ -49,13 +49,16 @@ class Inflate:
     def decode(self, block: bytes) -> Iterator[bytes]:
         """Give what the block inflates to, a bounded piece at a time."""
         while block:
+            if self._inflate.eof:  # a gzip body may have several members (RFC 1952, 2.2)
+                self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
             try:
                 piece = self._inflate.decompress(block, _PIECE)
             except zlib.error as error:
                 raise ValueError(f"its compressed body is damaged ({error})") from None
             if piece:
                 yield piece
-            block = self._inflate.unconsumed_tail
+            # At the end of a member both may hold what is left: only the one that is meant for it is looked at.
+            block = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
 
     def end(self) -> None:
         """Raise ValueError unless the compressed stream came to its own end."""

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 __all__ = ["Endpoint"]
 
+_SECRET_LENGTH = 16
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -53,6 +54,8 @@ class Endpoint:
         socket = "/" + socket.lstrip("/") if socket.startswith("//") else socket
         if not socket.startswith("/") or socket == "/":
             raise ValueError(f"{base_url!r} does not name a socket; it should look like unix:/run/llama.sock:/v1")
+        if "\0" in base_url:
+            raise ValueError("a base_url must not hold blanks or control characters")
         parts = urlsplit(path)
         return cls("http", "localhost", 80, parts.path.rstrip("/"), parts.query, socket)
 
@@ -67,10 +70,11 @@ class Endpoint:
 
     @property
     def shown(self) -> str:
-        """The URL for messages: without its query."""
+        """The URL for messages: without its query, and without what in its path looks like a key."""
         if self.socket is not None:
             return f"unix:{self.socket}:{self.path}" if self.path else f"unix:{self.socket}"
-        return urlunsplit((self.scheme, self._netloc, self.path, "", ""))
+        path = "/".join("***" if _looks_secret(part) else part for part in self.path.split("/"))
+        return urlunsplit((self.scheme, self._netloc, path, "", ""))
 
     @property
     def place(self) -> str:
@@ -81,6 +85,11 @@ class Endpoint:
     def _netloc(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def _looks_secret(part: str) -> bool:
+    """Whether a part of a path is long and mixed like a key: some gateways take theirs there."""
+    return len(part) >= _SECRET_LENGTH and any(map(str.isdigit, part)) and any(map(str.isalpha, part))
 
 
 def _split(base_url: str) -> SplitResult:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from llamafarm.errors import ConnectError
-from llamafarm.transport.guard import is_localhost
+from llamafarm.transport.guard import is_localhost, is_loopback_address
 
 if TYPE_CHECKING:
     from llamafarm.transport.endpoint import Endpoint
@@ -32,7 +31,7 @@ def proxy_for(endpoint: Endpoint) -> Proxy | None:
 
     Raises `ConnectError` for a proxy that does not speak HTTP: going past it would break the rule of the network.
     """
-    if endpoint.socket is not None or _is_this_machine(endpoint.host):
+    if endpoint.socket is not None or is_localhost(endpoint.host) or is_loopback_address(endpoint.host):
         return None
     from urllib.request import getproxies, proxy_bypass
 
@@ -51,10 +50,3 @@ def proxy_for(endpoint: Endpoint) -> Proxy | None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = "Basic " + b64encode(pair.encode()).decode("ascii")
     return Proxy(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", authorization)
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return is_localhost(host)
