@@ -18,8 +18,10 @@ from llamafarm.errors import (
     AttemptTimeoutError,
     BadRequestError,
     ContextExceededError,
+    DownloadError,
     MissingExtraError,
     ModelFileError,
+    UntranslatableError,
 )
 from llamafarm.models import DEFAULT_MODEL, ModelStore
 from llamafarm.spec.components import AppConfig, AppModel
@@ -126,7 +128,6 @@ async def test_a_prompt_that_is_too_long_is_refused_and_context_size_decides(eng
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (chat("hi", tools=[{"type": "function", "function": {"name": "f", "parameters": {}}}]), "cannot call tools"),
         (chat("hi") | {"temperature": "warm"}, "temperature"),
         ({"messages": "hi"}, "messages"),
         (chat([{"type": "image_url", "image_url": {"url": "data:image/png;base64,aaaa"}}]), "image"),
@@ -137,6 +138,12 @@ async def test_a_bad_request_is_named_and_the_engine_goes_on(engine, body, words
     with pytest.raises(BadRequestError, match=rf"local.*{words}"):
         await answer(engine, attempt(body))
     assert (await answer(engine, attempt(chat("hi", max_tokens=2))))[0].usage.output_tokens == 2
+
+
+async def test_what_the_model_cannot_do_is_left_to_the_next_target(engine):
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    with pytest.raises(UntranslatableError, match=r"local.*cannot call tools"):
+        await answer(engine, attempt(chat("hi", tools=tools)))
 
 
 async def test_completions(engine):
@@ -156,7 +163,7 @@ async def test_embeddings(engine):
     assert chunk.usage.input_tokens > 0
     with pytest.raises(ContextExceededError):
         await answer(engine, attempt({"input": "word " * 3000}, operation=Operation.EMBEDDING))
-    with pytest.raises(BadRequestError, match="576 dimensions"):
+    with pytest.raises(UntranslatableError, match="576 dimensions"):
         await answer(engine, attempt({"input": "a", "dimensions": 5}, operation=Operation.EMBEDDING))
 
 
@@ -258,6 +265,15 @@ async def test_nothing_is_fetched_unless_both_the_file_and_the_program_say_so(tm
     status = await engine.check(made.target)
     assert not status.ok
     assert "llamafarm pull other" in status.detail
+    await engine.aclose()
+
+
+@pytest.mark.key("strategies[].components{}.config<app>.models[].pull_on_start")
+async def test_where_both_say_so_it_is_fetched(tmp_path):
+    config = AppConfig(models=(AppModel(name="other", source="http://127.0.0.1:9/m.gguf", pull_on_start=True),))
+    engine = Embedded(ModelStore(tmp_path), download=True)
+    with pytest.raises(DownloadError, match=r"http://127\.0\.0\.1:9/m\.gguf: 127\.0\.0\.1 cannot be reached"):
+        await engine.send(attempt(FRANCE, model="other", config=config))  # it was asked for; nobody listens there
     await engine.aclose()
 
 

@@ -50,6 +50,7 @@ async def test_a_stream_to_its_end():
     stream = script.stream()
     await stream.accepted()
     assert [chunk.text async for chunk in stream] == ["a", "b", ""]
+    await asyncio.to_thread(script.generation.join, 5)  # its thread has said that the engine is free
     await asyncio.sleep(0)
     assert script.ended == [script.generation]
 

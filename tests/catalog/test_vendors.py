@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from llamafarm.catalog import CUSTOM, all_vendors, find_vendor, models_of, snapshot, vendor_names
-from llamafarm.providers.quirks import QUIRKS
+from llamafarm.providers.openai.quirks import QUIRKS
 
 ROOT = Path(__file__).parents[2]
 PROMISED = [
@@ -29,7 +29,9 @@ PROMISED = [
     "custom",
 ]
 
-REASONING = ("no_temperature", "no_penalties", "no_logprobs")
+OPENAI = frozenset({"stores", "no_top_k", "no_reasoning_back"})
+GPT_5 = frozenset({"max_completion_tokens", "no_penalties", "no_logit_bias", "no_prediction", "no_stop"})
+REASONING = (GPT_5 - {"no_stop"}) | {"no_temperature", "no_logprobs"}
 
 
 def test_the_promised_vendors_are_there():
@@ -76,15 +78,21 @@ def test_the_first_key_variable_is_the_vendors_own():
 @pytest.mark.parametrize(
     ("vendor", "model", "words"),
     [
-        ("openai", "gpt-4o-mini", {"stores"}),
-        ("openai", "o3-mini", {"stores", "max_completion_tokens", *REASONING}),
-        ("openai", "GPT-5", {"stores", "max_completion_tokens", *REASONING}),
-        ("openai", "gpt-5-chat-latest", {"stores", "max_completion_tokens"}),
-        ("deepseek", "deepseek-flash", {"no_max_completion_tokens", "no_developer_role"}),
-        ("anthropic", "claude-opus-4-5", set()),
-        ("anthropic", "claude-opus-5-5", {"no_temperature"}),
-        ("xai", "grok-4.20-non-reasoning", set()),
-        ("groq", "openai/gpt-oss-120b", set()),
+        ("openai", "gpt-4o-mini", OPENAI),
+        ("openai", "o3-mini", {*OPENAI, *REASONING, "no_parallel_tool_calls", "no_verbosity"}),
+        ("openai", "o3", {*OPENAI, *REASONING, "no_parallel_tool_calls", "no_verbosity", "no_stop"}),
+        ("openai", "GPT-5", {*OPENAI, *REASONING, "no_stop"}),
+        ("openai", "gpt-5-chat-latest", {*OPENAI, "max_completion_tokens"}),
+        ("openai", "gpt-5.4-pro", {*OPENAI, *REASONING, "no_stop"}),
+        ("openai", "gpt-5.2-chat-latest", {*OPENAI, *REASONING, "no_stop"}),
+        ("openai", "gpt-5.4-mini", {*OPENAI, *GPT_5, "thinks_when_asked"}),
+        ("openai", "gpt-5.5", {*OPENAI, *GPT_5, "thinks_unless_told"}),
+        ("openai", "gpt-6-sol", {*OPENAI, *GPT_5, "thinks_unless_told"}),
+        ("openai", "gpt-6-astra", {*OPENAI, *REASONING, "no_stop"}),
+        ("perplexity", "sonar", {"no_max_completion_tokens", "no_seed", "no_logit_bias"}),
+        ("xai", "grok-4.3", {"no_top_k", "no_penalties", "no_stop"}),
+        ("xai", "grok-4.20-non-reasoning", {"no_top_k", "no_reasoning_effort"}),
+        ("fireworks", "accounts/fireworks/models/kimi-k3", {"no_store", "no_verbosity", "no_safety_identifier"}),
         ("custom", "gpt-5", set()),
     ],
 )
@@ -123,6 +131,31 @@ def test_every_quirk_is_one_the_provider_knows():
 def test_going_on_from_a_beginning_depends_on_vendor_and_model(vendor, model, how):
     way = find_vendor(vendor).prefill_of(model)
     assert (way and way.how) == how
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "how"),
+    [
+        ("openai", "gpt-3.5-turbo-instruct", "completions"),
+        ("openai", "gpt-4o", None),
+        ("deepseek", "deepseek-v4-pro", "completions"),
+        ("mistral", "codestral-latest", "fim"),
+        ("mistral", "codestral-embed-2505", None),
+        ("mistral", "mistral-large-latest", None),
+        ("llamacpp", "qwen2.5-coder-1.5b-q8_0.gguf", "infill"),
+        ("llamacpp", "llama-3.2", None),
+        ("vllm", "qwen2.5-coder", None),
+        ("embedded", "qwen2.5-coder", None),
+        ("custom", "any", None),
+    ],
+)
+def test_filling_in_the_middle_depends_on_vendor_and_model(vendor, model, how):
+    way = find_vendor(vendor).fim_of(model)
+    assert (way and way.how) == how
+
+
+def test_deepseek_fills_in_at_its_beta_address():
+    assert find_vendor("deepseek").fim_of("deepseek-flash").base_url == "https://api.deepseek.com/beta"
 
 
 def test_deepseek_goes_on_at_its_beta_address():

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from llamafarm.providers.openai import OpenAI
+from llamafarm.providers.openai.provider import OpenAI
 from llamafarm.transport import HttpTransport
 from llamafarm.types import Attempt, Call, Operation, Secret, Target
 

@@ -244,6 +244,15 @@ def test_no_secret_is_repeated(text):
         (error("x", code="invalid_api_key"), CredentialsError, CredentialsError),
         (error("x", code="model_not_found"), ModelMissingError, ModelMissingError),
         (error("x"), BadReplyError, StreamCutError),
+        (
+            {"error": "server busy, please try again.  maximum pending requests exceeded"},
+            TransientError,
+            StreamCutError,
+        ),
+        ({"error": "The service is temporarily unavailable"}, TransientError, StreamCutError),
+        ({"error": "you have reached your weekly usage limit"}, QuotaError, QuotaError),
+        ({"error": "Rate limit reached: 30 requests per minute"}, RateLimitError, StreamCutError),
+        (error("top_p is wrong, try again", type="invalid_request_error"), BadRequestError, BadRequestError),
         ({"error": True}, BadReplyError, StreamCutError),
     ],
 )

@@ -4,12 +4,12 @@ import pytest
 
 from llamafarm import providers, registry
 from llamafarm.errors import ConfigError
-from llamafarm.providers.openai import OpenAI
+from llamafarm.providers.openai.provider import OpenAI
 
 
 def entries(monkeypatch, *targets):
     found = EntryPoints(EntryPoint(name, value, providers.GROUP) for name, value in targets)
-    monkeypatch.setattr(registry, "entry_points", found.select)
+    monkeypatch.setattr(registry, "_registered", lambda group, _: tuple(found.select(group=group)))
 
 
 def test_the_built_in_one_is_found_like_any_other():

@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
-from llamafarm.errors import BadRequestError, ConnectError, CredentialsError
-from llamafarm.providers.quirks import QUIRKS, adapt
+from llamafarm.errors import BadRequestError, ConnectError, CredentialsError, UntranslatableError
+from llamafarm.providers.openai.quirks import QUIRKS, adapt
 from llamafarm.testing.fake_server import FakeServer, answer
 from llamafarm.types import Operation, Secret
 
@@ -147,6 +147,70 @@ async def test_a_body_that_cannot_be_written(rig, text):
             {"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]},
         ),
         ("stores", {"store": True}, {"store": True}),
+        ("thinks_when_asked", {"temperature": 1}, {"temperature": 1}),
+        (
+            "thinks_when_asked",
+            {"temperature": 1, "reasoning_effort": "none"},
+            {"temperature": 1, "reasoning_effort": "none"},
+        ),
+        (
+            "thinks_when_asked",
+            {"temperature": 1, "logprobs": True, "reasoning_effort": "low"},
+            {"reasoning_effort": "low"},
+        ),
+        ("thinks_unless_told", {"temperature": 1, "top_p": 1}, {}),
+        (
+            "thinks_unless_told",
+            {"temperature": 1, "reasoning_effort": "none"},
+            {"temperature": 1, "reasoning_effort": "none"},
+        ),
+        ("no_top_k", {"top_k": 5}, {}),
+        ("count_logprobs", {"logprobs": True, "top_logprobs": 3}, {"logprobs": 3}),
+        ("count_logprobs", {"logprobs": True}, {"logprobs": 1}),
+        ("count_logprobs", {"logprobs": False, "top_logprobs": 3}, {}),
+        ("count_logprobs", {"logprobs": 4}, {"logprobs": 4}),
+        ("no_logit_bias", {"logit_bias": {"1": 2}}, {}),
+        ("no_required_tool", {"tool_choice": "required"}, {"tool_choice": "auto"}),
+        ("no_required_tool", {"tool_choice": "none"}, {"tool_choice": "none"}),
+        ("no_forced_tool", {"tool_choice": {"type": "function", "function": {"name": "f"}}}, {"tool_choice": "auto"}),
+        ("no_forced_tool", {"tool_choice": "none"}, {"tool_choice": "none"}),
+        (
+            "no_forced_tool",
+            {"tool_choice": "required", "thinking": {"type": "disabled"}},
+            {"tool_choice": "required", "thinking": {"type": "disabled"}},
+        ),
+        (
+            "no_json_schema",
+            {"messages": [], "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}},
+            {
+                "messages": [
+                    {
+                        "role": "system",
+                        "content": 'Answer with one JSON object that follows this JSON schema: {"type":"object"}',
+                    }
+                ],
+                "response_format": {"type": "json_object"},
+            },
+        ),
+        ("no_json_schema", {"response_format": {"type": "text"}}, {"response_format": {"type": "text"}}),
+        ("no_verbosity", {"verbosity": "low"}, {}),
+        ("no_prediction", {"prediction": {}}, {}),
+        ("no_service_tier", {"service_tier": "flex"}, {}),
+        ("no_metadata", {"metadata": {}}, {}),
+        ("no_safety_identifier", {"safety_identifier": "u"}, {}),
+        ("no_cache_key", {"prompt_cache_key": "k"}, {}),
+        (
+            "no_reasoning_back",
+            {"messages": [{"role": "assistant", "content": "a", "reasoning_content": "r", "thinking_blocks": []}]},
+            {"messages": [{"role": "assistant", "content": "a"}]},
+        ),
+        (
+            "reasoning_back",
+            {"messages": [{"role": "assistant", "content": "a", "reasoning_content": "r"}, {"role": "user"}]},
+            {"messages": [{"role": "assistant", "content": "a", "reasoning": "r"}, {"role": "user"}]},
+        ),
+        ("echoes_beginning", {"prefix": True}, {"prefix": True}),
+        ("no_trailing_space", {"prompt": "x "}, {"prompt": "x "}),
     ],
 )
 def test_quirks(quirk, before, after):
@@ -156,7 +220,7 @@ def test_quirks(quirk, before, after):
 
 
 def test_every_quirk_is_tested_and_documented():
-    from llamafarm.providers import openai
+    from llamafarm.providers.openai import provider as openai
 
     (marks,) = [mark for mark in test_quirks.pytestmark if mark.name == "parametrize"]
     assert {case[0] for case in marks.args[1]} == set(QUIRKS)
@@ -172,7 +236,7 @@ def test_every_quirk_of_the_vendor_table_is_known():
 
 
 async def test_an_unknown_quirk_is_refused(rig):
-    error = await rig.fails("http://127.0.0.1:1", BadRequestError, changes={"quirks": frozenset({"no_idea"})})
+    error = await rig.fails("http://127.0.0.1:1", UntranslatableError, changes={"quirks": frozenset({"no_idea"})})
     assert "'no_idea' is not a quirk" in str(error)
 
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from llamafarm.errors import AttemptTimeoutError, StreamCutError
-from llamafarm.providers import openai_stream
-from llamafarm.testing.fake_server import FakeServer, events, raw
+from llamafarm.providers import stream as chunk_stream
+from llamafarm.testing.fake_server import FakeServer, events, raw, silence
 from llamafarm.types import Usage
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
@@ -119,9 +119,10 @@ async def test_empty_events_are_silence_even_for_a_reader_that_is_slower(rig):
 async def test_what_brings_something_is_no_silence(rig, something):
     async def drip(request, writer):
         writer.write(HEAD + sse(piece("x")))
-        for _ in range(8):
+        for number in range(8):
             await asyncio.sleep(0.05)
-            writer.write(sse(something))
+            grown = {"usage": {**USAGE, "prompt_tokens": number}} if "usage" in something else {}
+            writer.write(sse({**something, **grown}))
             await writer.drain()
         writer.write(sse(piece(finish="stop"), b"[DONE]"))
         writer.close()
@@ -136,7 +137,7 @@ async def test_what_brings_something_is_no_silence(rig, something):
 )
 @pytest.mark.parametrize("text", ["Hello", ""])
 async def test_an_endless_tail_is_the_end(rig, monkeypatch, tail, text):
-    monkeypatch.setattr(openai_stream, "_TAIL_SECONDS", 0.2)
+    monkeypatch.setattr(chunk_stream, "_TAIL_SECONDS", 0.2)
     async with FakeServer(endless(piece(text), piece(finish="stop"), tail)) as server:
         chunks = await rig.send(server, seconds=60)
         assert "".join(chunk.text for chunk in chunks).startswith(text)
@@ -145,7 +146,7 @@ async def test_an_endless_tail_is_the_end(rig, monkeypatch, tail, text):
 
 
 async def test_an_endless_tail_without_a_pause_is_the_end(rig, monkeypatch):
-    monkeypatch.setattr(openai_stream, "_TAIL_SECONDS", 0.05)
+    monkeypatch.setattr(chunk_stream, "_TAIL_SECONDS", 0.05)
     async with FakeServer(endless(piece("Hello"), piece(finish="stop"), {"choices": []}, pause=0)) as server:
         await rig.send(server)
         await server.until_disconnected()
@@ -153,7 +154,7 @@ async def test_an_endless_tail_without_a_pause_is_the_end(rig, monkeypatch):
 
 async def test_usage_is_waited_for_by_a_slow_reader(rig, monkeypatch):
     """Its own slowness is not taken off the time that the source has for the rest."""
-    monkeypatch.setattr(openai_stream, "_TAIL_SECONDS", 0.3)
+    monkeypatch.setattr(chunk_stream, "_TAIL_SECONDS", 0.3)
     reading = asyncio.Event()
 
     async def late(request, writer):
@@ -201,3 +202,12 @@ async def test_silence_after_the_finish_reason_is_the_end(rig):
     async with FakeServer(raw(HEAD + sse(piece("Hello"), piece(finish="stop")), close=False)) as server:
         assert len(await rig.send(server, idle=0.1)) == 2
         await server.until_disconnected()
+
+
+@pytest.mark.parametrize(
+    ("stream", "ttft", "key"), [(True, 0.1, "ttft_timeout"), (True, None, "timeout"), (False, 0.1, "timeout")]
+)
+async def test_what_to_raise_is_the_key_that_was_too_low(rig, stream, ttft, key):
+    async with FakeServer(silence()) as server:
+        error = await rig.fails(server, AttemptTimeoutError, stream=stream, ttft=ttft, seconds=0.3)
+        assert str(error).endswith(f"or raise {key}")

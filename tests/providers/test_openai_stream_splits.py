@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from llamafarm.errors import AttemptError, StreamCutError
 from llamafarm.providers.failures import Peer
-from llamafarm.providers.openai_stream import ChunkStream, Limits
+from llamafarm.providers.openai.stream import OpenAIStream
+from llamafarm.providers.stream import Limits
 from llamafarm.testing.fake_server import FakeServer, raw
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
@@ -52,7 +53,7 @@ class Canned:
 
 
 async def collect(pieces):
-    stream = ChunkStream(Canned(pieces), Peer("acme", "x"), Limits(0.0, float("inf"), 5.0))
+    stream = OpenAIStream(Canned(pieces), Peer("acme", "x"), Limits(0.0, float("inf"), 5.0))
     seen = []
     try:
         async for chunk in stream:

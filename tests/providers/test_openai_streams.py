@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from llamafarm.errors import (
+    AttemptTimeoutError,
     BadReplyError,
     ContentPolicyError,
     ContextExceededError,
@@ -14,8 +15,9 @@ from llamafarm.errors import (
     StreamCutError,
     TransientError,
 )
-from llamafarm.testing.fake_server import FakeServer, events, raw, reset
-from llamafarm.types import ToolCall, Usage
+from llamafarm.providers import stream
+from llamafarm.testing.fake_server import FakeServer, events, raw, reply, reset
+from llamafarm.types import Operation, ToolCall, Usage
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
 
@@ -233,9 +235,11 @@ async def test_an_endless_line_is_refused(rig):
 
 async def test_connections_of_whole_streams_are_used_again(rig):
     async with FakeServer() as server:
-        for _ in range(3):
+        await rig.send(server)
+        first = server.connections  # 2 where it was knocked at, before the HTTP library was loaded
+        for _ in range(2):
             await rig.send(server)
-        assert server.connections == 1
+        assert server.connections == first
 
 
 @pytest.mark.parametrize("read", [0, 1])
@@ -271,3 +275,93 @@ async def test_a_reader_that_is_cancelled_may_close(rig):
             await reader
         await stream.aclose()
         await server.until_disconnected()
+
+
+OVERSIZED = b"data: " + b"x" * (9 * 1024**2)
+FAILS = sse({"error": {"message": "oops", "type": "server_error"}})
+
+
+@pytest.mark.parametrize("behind", [FAILS, OVERSIZED, sse(piece("late")) + FAILS, sse(piece(finish="error"))])
+async def test_nothing_that_goes_wrong_behind_the_finish_reason_makes_an_answer_incomplete(rig, behind):
+    async with FakeServer(raw(HEAD + sse(piece("Hello"), piece(finish="stop")) + behind, close=False)) as server:
+        chunks = await rig.send(server)
+        await server.until_disconnected()
+    assert "".join(chunk.text for chunk in chunks).removesuffix("late") == "Hello"
+    assert [chunk.finish_reason for chunk in chunks if chunk.finish_reason] == ["stop"]
+
+
+ONE_OF_TWO = HEAD + sse(piece("A"), piece(finish="stop"))
+TWO_PROMPTS = {"model": "m", "prompt": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "operation"),
+    [
+        ({"model": "m", "messages": [], "n": 2}, Operation.CHAT),
+        (TWO_PROMPTS, Operation.COMPLETION),
+        ({"model": "m", "prompt": [[1, 2], [3]]}, Operation.COMPLETION),
+    ],
+)
+async def test_a_choice_that_has_not_begun_is_missing(rig, body, operation):
+    """Unless the server says that this is all: many ignore `n`."""
+    async with FakeServer(raw(ONE_OF_TWO), raw(ONE_OF_TWO + FAILS), raw(ONE_OF_TWO + b"data: [DONE]\n\n")) as server:
+        for _ in range(2):
+            error = await rig.fails(server, StreamCutError, body=body, operation=operation)
+            assert error.seen == "A"
+        chunks = await rig.send(server, body=body, operation=operation)
+    assert [chunk.finish_reason for chunk in chunks if chunk.finish_reason] == ["stop"]
+
+
+async def test_one_prompt_in_tokens_has_one_answer(rig):
+    async with FakeServer(raw(ONE_OF_TWO)) as server:
+        await rig.send(server, body={"model": "m", "prompt": [1, 2, 3]}, operation=Operation.COMPLETION)
+
+
+async def test_choices_made_one_after_the_other_are_waited_for(rig, monkeypatch):
+    monkeypatch.setattr(stream, "_TAIL_SECONDS", 0.02)
+    second = sse(piece("B", index=1), piece(finish="stop", index=1))
+
+    async def slowly(_request, writer):
+        writer.write(ONE_OF_TWO)
+        await writer.drain()
+        await asyncio.sleep(0.3)
+        writer.write(second)
+        writer.close()
+
+    async with FakeServer(slowly) as server:
+        chunks = await rig.send(server, body={"model": "m", "messages": [], "n": 2})
+    assert "".join(chunk.text for chunk in chunks) == "AB"
+
+
+async def test_a_piece_of_a_tool_call_with_nothing_in_it_is_no_token(rig):
+    empty = piece(tool_calls=[{"index": 0}])
+    async with FakeServer(raw(HEAD + sse(empty), close=False)) as server:
+        await rig.fails(server, AttemptTimeoutError, ttft=0.1)
+
+
+async def test_an_event_with_a_million_choices_is_left_out(rig):
+    flood = b'data: {"choices":[' + b",".join([b"{}"] * 300_000) + b"]}\n\n"
+    async with FakeServer(raw(HEAD + flood + sse(piece("Hi"), piece(finish="stop")))) as server:
+        chunks = await rig.send(server)
+    assert "".join(chunk.text for chunk in chunks) == "Hi"
+    assert sum(chunk.skipped for chunk in chunks) == 1
+    assert len(chunks) < 5
+
+
+async def test_a_usage_that_does_not_grow_is_no_sign_of_life(rig):
+    async def repeats(_request, writer):
+        writer.write(HEAD + sse(piece("Hi")))
+        while not writer.is_closing():
+            writer.write(sse({"choices": [], "usage": USAGE}))
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with FakeServer(repeats) as server:
+        error = await rig.fails(server, StreamCutError, idle=0.2)
+    assert "silent" in str(error)
+
+
+async def test_an_answer_of_millions_of_objects_is_not_even_read(rig):
+    flood = b'{"choices":[' + b",".join([b"{}"] * 1_100_000) + b"]}"
+    async with FakeServer(reply(200, flood, {"content-type": "application/json"})) as server:
+        assert "1,000,000 objects" in str(await rig.fails(server, BadReplyError, stream=False))

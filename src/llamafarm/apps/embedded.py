@@ -16,7 +16,8 @@ import msgspec
 
 from llamafarm.apps.embedded_stream import EngineStream
 from llamafarm.apps.engine import Engine, EngineSettings, installed
-from llamafarm.errors import AttemptTimeoutError, BadRequestError, LlamaFarmError
+from llamafarm.continuing import Continued, with_beginning, without_trailing_space
+from llamafarm.errors import AttemptTimeoutError, BadRequestError, LlamaFarmError, UntranslatableError
 from llamafarm.models.files import megabytes, off_loop
 from llamafarm.models.progress import silent
 from llamafarm.types import Operation, Status
@@ -72,7 +73,10 @@ class Embedded:
         except BaseException:
             await stream.aclose()
             raise
-        return stream
+        if not attempt.beginning:
+            return stream
+        given, cut = without_trailing_space(attempt.beginning)
+        return Continued(stream, given, cut=cut)
 
     async def _ready(self, attempt: Attempt) -> Engine:
         """Wait for the model.
@@ -172,9 +176,29 @@ def _body(attempt: Attempt) -> Event:
     except (TypeError, ValueError, RecursionError) as error:
         raise BadRequestError(f"{attempt.target.name}: the request cannot be written as JSON: {error}") from error
     body.pop("model", None)
+    if attempt.beginning:
+        _begin(body, attempt)
     if attempt.call.operation is not Operation.EMBEDDING:
         body |= {"stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
     return body
+
+
+def _begin(body: Event, attempt: Attempt) -> None:
+    """Have the engine go on from the beginning of an answer. It repeats nothing of it (as of 2026-11)."""
+    # Where the next token would begin with a space, one at the end leads a small model astray.
+    beginning, _ = without_trailing_space(attempt.beginning)
+    if attempt.call.operation is Operation.CHAT:
+        messages = body.get("messages") or []
+        if beginning and messages and messages[-1].get("role") == "assistant":
+            messages[-1]["content"] = with_beginning(messages[-1].get("content"), beginning)
+        elif beginning:
+            messages.append({"role": "assistant", "content": beginning})
+        body["messages"] = messages
+    elif isinstance(body.get("prompt"), str):
+        body["prompt"] += beginning
+    else:
+        who = f"{attempt.target.name} ({attempt.target.model})"
+        raise UntranslatableError(f"{who} goes on from a beginning only where the prompt is one text")
 
 
 def _check(body: Event, engine: Engine, target: Target, operation: Operation) -> None:
@@ -182,7 +206,9 @@ def _check(body: Event, engine: Engine, target: Target, operation: Operation) ->
     who = f"{target.name} ({target.model})"
     tools = (body.get("tools") or body.get("functions")) and body.get("tool_choice") != "none"
     if operation is Operation.CHAT and tools and not engine.header.knows_tools:
-        raise BadRequestError(f"{who} cannot call tools: its chat template has no place for them; use another model")
+        raise UntranslatableError(
+            f"{who} cannot call tools: its chat template has no place for them; use another model"
+        )
     size = body.get("dimensions")
     if operation is Operation.EMBEDDING and size not in (None, engine.header.embedding_length):
-        raise BadRequestError(f"{who} gives {engine.header.embedding_length} dimensions, asked for are {size}")
+        raise UntranslatableError(f"{who} gives {engine.header.embedding_length} dimensions, asked for are {size}")

@@ -13,11 +13,22 @@ from llamafarm.catalog.models import (
     snapshot,
 )
 from llamafarm.catalog.money import NANO, affordable_output, cost, dollars_to_nano, worst_case
-from llamafarm.catalog.vendors import CUSTOM, Prefill, Quirk, Vendor, all_vendors, find_vendor, vendor_names
+from llamafarm.catalog.vendors import (
+    CUSTOM,
+    Fim,
+    Prefill,
+    Quirk,
+    Vendor,
+    all_vendors,
+    find_vendor,
+    installed_providers,
+    vendor_names,
+)
 
 __all__ = [
     "CUSTOM",
     "NANO",
+    "Fim",
     "LaterPrice",
     "ModelRow",
     "Prefill",
@@ -30,6 +41,7 @@ __all__ = [
     "dollars_to_nano",
     "find_model",
     "find_vendor",
+    "installed_providers",
     "models_of",
     "price_of",
     "search",

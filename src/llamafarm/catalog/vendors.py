@@ -10,11 +10,24 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-__all__ = ["CUSTOM", "Prefill", "Quirk", "Vendor", "all_vendors", "find_vendor", "vendor_names"]
+from llamafarm import registry
+from llamafarm.errors import ConfigError
+
+__all__ = [
+    "CUSTOM",
+    "Fim",
+    "Prefill",
+    "Quirk",
+    "Vendor",
+    "all_vendors",
+    "find_vendor",
+    "installed_providers",
+    "vendor_names",
+]
 
 _FILE = Path(__file__).with_name("vendors.json")
 
@@ -42,6 +55,19 @@ class Prefill:
     how: Literal["last_message", "prefix", "partial", "continue_final_message"]
     """A last assistant message as it is; one with ``prefix: true``; one with ``partial: true``; one with vLLM's two
     request fields."""
+    base_url: str | None = None
+    """Where it is served, if not at the vendor's `base_url`."""
+    models: tuple[str, ...] = ("*",)
+    but_not: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fim:
+    """How some models of a vendor fill a gap between a prompt and a suffix."""
+
+    how: Literal["completions", "fim", "infill"]
+    """Legacy completions with a `suffix`; Mistral's path for it, which answers in the format of chat; llama-server's
+    own path and format."""
     base_url: str | None = None
     """Where it is served, if not at the vendor's `base_url`."""
     models: tuple[str, ...] = ("*",)
@@ -78,6 +104,9 @@ class Vendor:
     """Sent with every request; those with ``{key}`` only where there is a key."""
     quirks: tuple[Quirk, ...] = ()
     prefill: tuple[Prefill, ...] = ()
+    fim: tuple[Fim, ...] = ()
+    operations: tuple[str, ...] = ("chat", "completion", "embedding", "image")
+    """What its API can be asked for."""
     supports: frozenset[str] | None = None
     """Abilities all its models have, for a model without a row; None: unknown."""
 
@@ -90,6 +119,15 @@ class Vendor:
     def prefill_of(self, model: str) -> Prefill | None:
         """Tell how a model goes on from a given beginning; None: it cannot, as far as is known."""
         return next((way for way in self.prefill if _matches(model, way.models, way.but_not)), None)
+
+    def fim_of(self, model: str) -> Fim | None:
+        """Tell how a model fills in the middle; None: it cannot, as far as is known."""
+        return next((way for way in self.fim if _matches(model, way.models, way.but_not)), None)
+
+    @property
+    def fim_how(self) -> Literal["completions", "fim", "infill"]:
+        """How a model does of which somebody says that it can."""
+        return self.fim[0].how if self.fim else "completions"
 
 
 CUSTOM: Final = Vendor(
@@ -114,8 +152,39 @@ def _by_name() -> dict[str, Vendor]:
 
 
 def find_vendor(name: str) -> Vendor | None:
-    """Look a vendor or an application up by the name a strategy file uses; None: there is no such row."""
-    return _by_name().get(name)
+    """Look a vendor or an application up by the name a strategy file uses; None: there is no such row.
+
+    An installed package's own provider, which has no row, gets one that names its dialect.
+    """
+    found = _by_name().get(name)
+    return _row_of(name) if found is None and name in installed_providers() else found
+
+
+_GROUP = "llamafarm.providers"
+"""The entry point group of provider modules."""
+
+
+def installed_providers() -> frozenset[str]:
+    """Name the providers that installed packages register and the table does not have."""
+    return registry.names(_GROUP) - _by_name().keys()
+
+
+def _row_of(name: str) -> Vendor:
+    """Make the row of an installed provider of what its module says: `base_url` and `key_variables`, both optional."""
+    try:
+        module: Any = registry.load(_GROUP, name, "is the provider")
+    except ConfigError:
+        module = None  # said where a request needs it
+    base_url, variables = getattr(module, "base_url", None), getattr(module, "key_variables", ())
+    return Vendor(
+        name=name,
+        title=name,
+        docs="",
+        checked=CUSTOM.checked,
+        dialect=name,
+        base_url=base_url if isinstance(base_url, str) else None,
+        key_variables=tuple(variables),
+    )
 
 
 def vendor_names(*, local: bool = False) -> tuple[str, ...]:

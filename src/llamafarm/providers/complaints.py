@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
+from llamafarm.providers.decoding import loosely
 
-__all__ = ["Complaint", "read_complaint", "read_error_body"]
+__all__ = ["Complaint", "read_complaint", "read_error_body", "read_inner"]
 
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 _LOWEST, _HIGHEST = 400, 599
@@ -25,6 +25,8 @@ class Complaint:
     """What it gives as code, type or status words, most telling first, in lower case."""
     status: int | None = None
     """An HTTP status given inside the body, as vLLM and OpenRouter do."""
+    request_id: str = ""
+    """What the vendor calls the request, for its support; not yet masked."""
 
 
 def read_error_body(body: bytes) -> Complaint:
@@ -34,16 +36,22 @@ def read_error_body(body: bytes) -> Complaint:
         title = _TITLE.search(body)
         name = f" titled {title[1].decode('utf-8', 'replace').strip()!r}" if title else ""
         return Complaint(f"an HTML page{name}, not an API's answer")
+    return read_inner(body)
+
+
+def read_inner(data: bytes) -> Complaint:
+    """Read an error found inside an answer, or in its place. Text that is no JSON, or no UTF-8, is the message."""
     try:
-        return read_complaint(msgspec.json.decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Complaint(body.decode("utf-8", "replace").strip())
+        return read_complaint(loosely(data))
+    except (ValueError, RecursionError):
+        return Complaint(data.decode("utf-8", "replace").strip())
 
 
 def read_complaint(value: Any) -> Complaint:
     """Read an error object: OpenAI's, or one of the flat or wrapped shapes of others.
 
-    Known shapes: ``{"error": {message, type, code}}``, with ``details: {error_code}`` where a spend limit is hit;
+    Known shapes: ``{"error": {message, type, code}}``, with ``details: {error_code}`` where a spend limit is hit and
+    with ``request_id`` beside it (Anthropic);
     ``{"error": "text", "error_type"}`` (TGI); ``{"error": "text", "code"}`` (xAI);
     ``{"object": "error", "message", "type", "code"}`` (Mistral, older vLLM); ``{"detail": …}`` (FastAPI);
     ``[{"error": …}]`` (Gemini).
@@ -56,7 +64,8 @@ def read_complaint(value: Any) -> Complaint:
         return Complaint("" if value is None else json.dumps(value)[:1000])
     inner = value.get("error")
     if isinstance(inner, dict):
-        return _of_object(inner)
+        named = value.get("request_id")
+        return replace(_of_object(inner), request_id=named if isinstance(named, str) else "")
     complaint = _of_object(value)
     if isinstance(inner, str) and inner:
         return Complaint(inner, complaint.codes, complaint.status)
@@ -93,5 +102,6 @@ def _as_text(message: Any) -> str:
 
 
 def _of_field(item: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in item.get("loc", ()) if part != "body")
+    path = item.get("loc")
+    place = ".".join(str(part) for part in path if part != "body") if isinstance(path, list) else ""
     return f"{place}: {item.get('msg', 'wrong')}" if place else str(item.get("msg", "wrong"))

@@ -135,10 +135,12 @@ _KIND_OF_WORDS: tuple[tuple[type[AttemptError], re.Pattern[str]], ...] = (
             r"(?i)maximum context length|context (?:length|window|size)|maximum prompt length"
             r"|`?inputs`? tokens \+ `?max_new_tokens|`?inputs`? must have less than|prompt is too long"
             r"|input is too long|input token count|maximum number of tokens"
-            r"|input tokens and requested|reduce the length of the (?:messages|input|prompt)",
+            r"|exceed context limit|input tokens and requested|reduce the length of the (?:messages|input|prompt)",
         ),
     ),
-    (ContentPolicyError, re.compile(r"(?i)content management policy|content policy|content exists risk|usage polic")),
+    # Anthropic says both with a plain 400.
+    (QuotaError, re.compile(r"(?i)credit balance is too low|reached your specified .{0,20}usage limits")),
+    (ContentPolicyError, re.compile(r"(?i)content (?:management |filtering )?policy|content exists risk|usage polic")),
     (CredentialsError, re.compile(r"(?i)(?:incorrect|invalid|missing) api.?key|api.?key not valid")),
     (ModelMissingError, re.compile(r"(?i)invalid model\b|model\b.{0,120}\b(?:does not exist|not found|not exist\b)")),
 )
@@ -146,6 +148,11 @@ _QUOTA_WORDS = re.compile(
     r"(?i)spend(?:ing)? limit|usage limit|billing|insufficient (?:balance|credit|quota|fund)"
     r"|credit balance|out of credit",
 )
+_BUSY_WORDS = re.compile(
+    r"(?i)\b(?:is|server) (?:too )?busy\b|\boverloaded\b|over capacity|temporarily unavailable|(?:try|retry) again"
+    r"|maximum pending requests",
+)
+_TOO_MANY = re.compile(r"(?i)rate.?limit|too many requests")
 _PER_TIME = re.compile(r"(?i)per (?:second|minute|hour|day)|\b[rt]p[mds]\b|retry in|try again in")
 
 _AMBIGUOUS = frozenset({400, 403, 422})
@@ -173,13 +180,14 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, peer: Peer) -
 def classify_inner(complaint: Complaint, peer: Peer, *, begun: bool = False) -> AttemptError:
     """Turn an error found inside an answer with status 200 into the error it stands for, by its inner code.
 
-    Once a model has begun to answer (`begun`), a passing failure is a cut: what came so far has been paid for.
+    Without a code its words decide. Once a model has begun to answer (`begun`), a passing failure is a cut: what came
+    so far has been paid for.
     """
     if complaint.status is not None:
         kind = _kind(complaint.status, complaint)
     else:
         is_request = any(code in _REQUEST for code in complaint.codes)
-        fallback = BadRequestError if is_request else BadReplyError
+        fallback = BadRequestError if is_request else _by_state(complaint)
         kind = _by_code(complaint) or _by_words(complaint) or fallback
     if begun and kind in (TransientError, RateLimitError, BadReplyError):
         kind = StreamCutError
@@ -200,6 +208,8 @@ def _kind(status: int, complaint: Complaint) -> type[AttemptError]:
         return kind or BadRequestError
     if status >= _SERVER_ERROR:
         return TransientError
+    if status < _SUCCESS:
+        return BadReplyError
     return _KIND_OF_STATUS.get(status, BadRequestError)
 
 
@@ -219,6 +229,15 @@ def _by_words(complaint: Complaint) -> type[AttemptError] | None:
     return next((kind for kind, words in _KIND_OF_WORDS if words.search(complaint.message)), None)
 
 
+def _by_state(complaint: Complaint) -> type[AttemptError]:
+    """Read from words what a status would have said: no allowance is left, too many requests, busy, or nothing."""
+    if _is_quota(complaint):
+        return QuotaError
+    if _TOO_MANY.search(complaint.message):
+        return RateLimitError
+    return TransientError if _BUSY_WORDS.search(complaint.message) else BadReplyError
+
+
 def _error(
     kind: type[AttemptError],
     what: str,
@@ -229,6 +248,8 @@ def _error(
     wait: float | None = None,
 ) -> AttemptError:
     said = one_line(complaint.message, peer.secrets) or "no reason given"
+    if complaint.request_id:
+        said += f" (request {one_line(complaint.request_id, peer.secrets, length=64)})"
     code = one_line(complaint.codes[0], peer.secrets, length=64) if complaint.codes else None
     advice = _advice(kind, peer)
     return kind(

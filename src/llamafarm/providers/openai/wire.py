@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llamafarm.providers.decoding import Short, count, decode
 from llamafarm.types import Chunk, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -16,20 +15,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Completion",
     "Embeddings",
-    "MalformedError",
     "chunks_of",
     "decode_completion",
     "decode_embeddings",
     "is_error",
     "usage_of",
+    "whole_chunks",
 ]
-
-MOST_TOKENS = 1_000_000_000
-"""A usage above it is nonsense: no window and no answer is nearly that long."""
-
-
-class MalformedError(ValueError):
-    """The bytes are not what the format says."""
 
 
 class Function(msgspec.Struct, gc=False):
@@ -51,17 +43,17 @@ class Part(msgspec.Struct, gc=False):
     """A part of a content that is a list, as Mistral's reasoning models answer."""
 
     text: str | None = None
-    thinking: str | list[Part] | None = None
+    thinking: str | Short[Part] | None = None
 
 
 class Message(msgspec.Struct, gc=False):
     """What a model made: a stream's delta or a whole message."""
 
-    content: str | list[Part] | None = None
+    content: str | Short[Part] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[ToolPiece] | None = None
+    tool_calls: Short[ToolPiece] | None = None
     function_call: Function | None = None
 
 
@@ -85,7 +77,7 @@ class GroqPart(msgspec.Struct, gc=False):
 class Completion(msgspec.Struct, gc=False):
     """A stream's event, or a whole answer, of chat or legacy completions."""
 
-    choices: list[Choice] | None = None
+    choices: Short[Choice] | None = None
     usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
     x_groq: GroqPart | None = None
@@ -116,7 +108,9 @@ def is_error(reply: Completion | Embeddings) -> bool:
 
 _NO_ERROR = (b"", b"null", b"{}", b'""', b"false")
 
-T = TypeVar("T")
+_ENDS = {"eos": "stop", "eos_token": "stop", "stop_sequence": "stop"}
+"""What Together and TGI call a proper end."""
+
 _completion = msgspec.json.Decoder(Completion)
 _embeddings = msgspec.json.Decoder(Embeddings)
 
@@ -126,26 +120,12 @@ def decode_completion(data: bytes) -> tuple[Completion, bytes]:
 
     Raises `MalformedError`.
     """
-    return _decode(_completion, data)
+    return decode(_completion, data)
 
 
 def decode_embeddings(data: bytes) -> tuple[Embeddings, bytes]:
     """Decode the answer to an embedding request, as `decode_completion` does. Raises `MalformedError`."""
-    return _decode(_embeddings, data)
-
-
-def _decode(decoder: msgspec.json.Decoder[T], data: bytes) -> tuple[T, bytes]:
-    try:
-        return decoder.decode(data), data
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        if b"NaN" not in data and b"Infinity" not in data:
-            raise MalformedError(str(error)) from None
-    # Python servers write NaN and Infinity, which JSON does not have: they become null.
-    try:
-        mended = msgspec.json.encode(json.loads(data, parse_constant=lambda _: None))
-        return decoder.decode(mended), mended
-    except (ValueError, RecursionError) as error:
-        raise MalformedError(str(error)) from None
+    return decode(_embeddings, data)
 
 
 def chunks_of(reply: Completion, raw: bytes) -> list[Chunk]:
@@ -159,8 +139,25 @@ def chunks_of(reply: Completion, raw: bytes) -> list[Chunk]:
     return chunks
 
 
+def whole_chunks(reply: Completion, raw: bytes) -> list[Chunk]:
+    """Give a plain answer's chunks as `chunks_of` does, lowest index first; without indices by place."""
+    choices = reply.choices or []
+    indices = {choice.index for choice in choices}
+    if None in indices or len(indices) < len(choices):
+        for place, choice in enumerate(choices):
+            choice.index = place
+    for choice in choices:
+        if choice.message is not None:
+            choice.delta = None  # Perplexity sends both, and leaves this one empty
+        for call in (choice.message and choice.message.tool_calls) or ():
+            call.index = None  # in a whole answer the place says which call it is, whatever the server numbers
+    choices.sort(key=lambda choice: choice.index or 0)
+    return chunks_of(reply, raw)
+
+
 def _chunk(choice: Choice) -> Chunk:
-    chunk = Chunk(finish_reason=choice.finish_reason or None, index=choice.index or 0)
+    ended = choice.finish_reason or None
+    chunk = Chunk(finish_reason=_ENDS.get(ended, ended) if ended else None, index=choice.index or 0)
     message = choice.delta or choice.message
     if message is None:
         chunk.text = choice.text or ""
@@ -176,7 +173,8 @@ def _chunk(choice: Choice) -> Chunk:
     # Some servers send both names with the same text.
     chunk.reasoning = message.reasoning_content or message.reasoning or chunk.reasoning
     if message.tool_calls:
-        chunk.tool_calls = tuple(_tool_call(place, piece) for place, piece in enumerate(message.tool_calls))
+        calls = [_tool_call(place, piece) for place, piece in enumerate(message.tool_calls)]
+        chunk.tool_calls = tuple(call for call in calls if call.id or call.name or call.arguments)
     elif message.function_call is not None:
         chunk.tool_calls = (_tool_call(0, ToolPiece(function=message.function_call)),)
     return chunk
@@ -215,7 +213,7 @@ def usage_of(raw: msgspec.Raw) -> Usage | None:
         return None
     if not isinstance(usage, dict):
         return None
-    prompt, output, total = (_count(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    prompt, output, total = (count(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
     if prompt is None or (output is None and ("completion_tokens" in usage or total is None or total < prompt)):
         return None
     if total is not None and total > prompt + (output or 0):
@@ -230,20 +228,12 @@ def usage_of(raw: msgspec.Raw) -> Usage | None:
     )
 
 
-def _count(value: Any) -> int | None:
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
-        return value
-    return None
-
-
 def _part(whole: int, usage: Mapping[str, Any], details: str, *names: str) -> int:
     """Read a part of a count from its details or from beside it; 0 where it is absent or larger than the whole."""
     inner = usage.get(details)
     for name in names:
         for place in (inner, usage):
-            count = _count(place.get(name)) if isinstance(place, dict) else None
-            if count is not None:
-                return count if count <= whole else 0
+            part = count(place.get(name)) if isinstance(place, dict) else None
+            if part is not None:
+                return part if part <= whole else 0
     return 0

@@ -1,42 +1,43 @@
-"""Turns a streamed answer in OpenAI's format into chunks, and decides when it is late, cut or complete."""
+"""Decides when a streamed answer is late, silent, cut or complete, whatever format its events have."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from llamafarm.errors import AttemptError, AttemptTimeoutError, BadReplyError, StreamCutError
 from llamafarm.providers.alarm import Alarm
-from llamafarm.providers.complaints import read_complaint
-from llamafarm.providers.failures import classify_inner
-from llamafarm.providers.openai_wire import MalformedError, chunks_of, decode_completion, is_error
-from llamafarm.transport import OversizedEventError, SSEParser
+from llamafarm.transport import OversizedEventError
 from llamafarm.types import Chunk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llamafarm.providers.failures import Peer
     from llamafarm.transport import Event, Response
-    from llamafarm.types import Attempt
+    from llamafarm.types import Attempt, Usage
 
-__all__ = ["ChunkStream", "Limits"]
+__all__ = ["ChunkStream", "Framing", "Limits"]
 
 _log = logging.getLogger(__name__)
 
+LONGEST_ANSWER = 64_000_000
+"""Characters: no model gives a hundredth of it. Whoever reads an answer keeps it, so it must end somewhere."""
 _TAIL_SECONDS = 5.0
-"""After the finish reason only usage can follow: all that comes later than this is left."""
+"""After the last finish reason only usage can follow: all that comes later than this is left."""
 _LAST_BYTES_SECONDS = 0.1
-"""After ``[DONE]`` only the end of the body can follow; with it the connection can be used again."""
+"""After the event that ends an answer only the end of the body can follow; with it the connection can be used again."""
+_UNFINISHED = "ended its answer without a finish reason"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a stream may take."""
+    """How long a stream may take, and how many choices make it whole."""
 
     started: float
     """Monotonic seconds at which the request was sent."""
@@ -44,15 +45,19 @@ class Limits:
     """Monotonic seconds by which the first token must be in."""
     idle: float
     """Seconds after it between two events that bring a piece of the answer."""
+    bound_by: str = "timeout"
+    """The key of the strategy file that set `first_token`."""
+    choices: int = 1
+    """How many were asked for: `n`, for each prompt."""
 
     @classmethod
     def of(cls, attempt: Attempt, *, streamed: bool) -> Self:
         """Start the clock for an attempt. For a plain answer `first_token` bounds all of it."""
         now = time.monotonic()
-        due = attempt.deadline
-        if streamed and attempt.ttft is not None:
-            due = min(due, now + attempt.ttft)
-        return cls(now, due, attempt.idle)
+        due, bound_by = attempt.deadline, attempt.bound_by
+        if streamed and attempt.ttft is not None and now + attempt.ttft < due:
+            due, bound_by = now + attempt.ttft, "ttft_timeout"
+        return cls(now, due, attempt.idle, bound_by, _choices_of(attempt.body))
 
     @property
     def first_token_seconds(self) -> float:
@@ -63,17 +68,37 @@ class Limits:
         """Give the error for a first token that did not come in time."""
         return AttemptTimeoutError(
             f"{peer} sent no first token within {self.first_token_seconds:g} s; "
-            f"the server may be overloaded, or raise timeout or ttft_timeout",
+            f"the server may be overloaded, or raise {self.bound_by}",
         )
 
 
+def _choices_of(body: Mapping[str, Any]) -> int:
+    each = body["n"] if isinstance(body.get("n"), int) else 1
+    prompts = body.get("prompt")
+    if not isinstance(prompts, list | tuple) or all(isinstance(token, int) for token in prompts):
+        return each
+    return each * len(prompts)
+
+
+class Framing(Protocol):
+    """Cuts a body's bytes into events: `transport.SSEParser`, or one that takes a line for an event."""
+
+    def feed(self, block: bytes) -> list[Event]:
+        """Take the next bytes and give the events they complete. Raises `OversizedEventError`."""
+
+    def end(self) -> list[Event]:
+        """Give the event the body ended in, if it ended in one. May be called twice."""
+
+
 class ChunkStream:
-    """The chunks of one streamed answer.
+    """The chunks of one streamed answer; a dialect says in `_take` what its events mean.
 
     Until the first token only tokens count: comments, roles and empty deltas do not. After it, `Limits.idle` bounds
-    the time between two events that bring something: a token, a finish reason or usage. What follows the last finish
-    reason is waited for `_TAIL_SECONDS` in all. The time in which the reader does not read counts for neither.
-    Chunks that came before a failure are given before it is raised.
+    the time between two events that bring something: a token, a finish reason or another usage. What follows the last
+    finish reason is waited for `_TAIL_SECONDS` in all. The time in which the reader does not read counts for neither.
+    Chunks that came before a failure are given before it is raised. An answer whose choices have all finished is
+    complete, whatever goes wrong after that. One with fewer choices than asked for is complete only where its source
+    says that it has ended: many servers ignore `n`.
     """
 
     __slots__ = (
@@ -90,25 +115,29 @@ class ChunkStream:
         "_peer",
         "_ready",
         "_response",
+        "_size",
         "_skipped",
         "_skipped_in_all",
         "_tail_due",
+        "_usage",
     )
 
-    def __init__(self, response: Response, peer: Peer, limits: Limits) -> None:
+    def __init__(self, response: Response, peer: Peer, limits: Limits, framing: Framing) -> None:
         self._response = response
         self._peer = peer
         self._limits = limits
-        self._parser = SSEParser()
+        self._parser = framing
         self._alarm = Alarm(response.close)
         self._ready: deque[Chunk] = deque()
         self._failure: AttemptError | None = None
         self._begun = False  # a token has come
-        self._finished = False  # a finish reason has come for every choice that has shown itself
+        self._finished = False  # a finish reason has come for every choice that was asked for
         self._body_ended = False
         self._choices: dict[int, bool] = {}  # those that have shown themselves, and whether they have finished
         self._last_piece = self._left = limits.started  # when a piece came, and when the reader went off with the last
         self._tail_due = math.inf
+        self._usage: Usage | None = None  # the last: some say it with every event
+        self._size = 0  # characters given
         self._skipped = 0
         self._skipped_in_all = 0
 
@@ -127,6 +156,9 @@ class ChunkStream:
                 raise StopAsyncIteration
             await self._fill()
             self._left = time.monotonic()
+            if not self._ready:
+                await asyncio.sleep(0)  # what gives nothing for ever must not keep the alarm from ringing
+        self._alarm.set(math.inf)  # the reader may take its time
         return self._ready.popleft()
 
     def _leave_out_absence(self) -> None:
@@ -158,19 +190,18 @@ class ChunkStream:
         except AttemptError as error:
             self._broken(error)
             return
-        self._alarm.set(math.inf)
         try:
             events = self._parser.feed(block) if block else self._parser.end()
         except OversizedEventError as error:
             kind = StreamCutError if self._begun else BadReplyError
-            self._failure = kind(f"{self._peer}: {error}")
+            self._fail(kind(f"{self._peer}: {error}"))
             return
         for event in events:
             if self._body_ended or self._failure is not None:
                 break
             self._take(event)
         if not block:
-            self._end()
+            self._stop(_UNFINISHED)
 
     def _due(self) -> float:
         if not self._begun and not self._finished:
@@ -178,45 +209,49 @@ class ChunkStream:
         return min(self._last_piece + self._limits.idle, self._tail_due)
 
     def _take(self, event: Event) -> None:
-        data = event.data.strip()
-        if not data:
-            return
-        if data == b"[DONE]":
+        """Take one event: `_give` its chunks, `_skip` it where it is malformed, `_fail`, or `_end` the answer."""
+        raise NotImplementedError
+
+    def _skip(self, error: Exception) -> None:
+        """Leave a malformed event out, and count it."""
+        self._skipped += 1
+        self._skipped_in_all += 1
+        if self._skipped_in_all == 1:
+            _log.warning("%s sent a malformed event, which is left out: %s", self._peer, str(error)[:200])
+
+    def _fail(self, error: AttemptError) -> None:
+        """End with an error, once the chunks before it have been given; an answer that was complete just ends."""
+        if self._finished:
             self._end()
-            return
-        try:
-            reply, raw = decode_completion(data)
-        except MalformedError as error:
-            self._skipped += 1
-            self._skipped_in_all += 1
-            if self._skipped_in_all == 1:
-                _log.warning("%s sent a malformed event, which is left out: %s", self._peer, str(error)[:200])
-            return
-        if is_error(reply):
-            complaint = read_complaint(msgspec.json.decode(raw))
-            self._failure = classify_inner(complaint, self._peer, begun=self._begun)
-            return
-        for chunk in chunks_of(reply, raw):
-            self._give(chunk)
+        else:
+            self._failure = error
+
+    def _count_as_progress(self) -> None:
+        """Take an event that gives no chunk with anything in it for a sign that the source is at work."""
+        self._last_piece = time.monotonic()
 
     def _give(self, chunk: Chunk) -> None:
+        """Give a chunk to the reader, and see by it how far the answer is."""
         chunk.skipped, self._skipped = self._skipped, 0
-        if chunk.finish_reason == "error":  # OpenRouter's word for an upstream of its own that failed
-            self._failure = self._cut("ended its answer with an error")
-            return
-        if _brings_something(chunk):
+        if _brings_something(chunk) or chunk.usage not in (None, self._usage):
             self._last_piece = time.monotonic()
+            self._usage = chunk.usage or self._usage
         if chunk.has_token:
             self._begun = True
         if chunk.finish_reason is not None:
             self._choices[chunk.index] = True
-            self._finished = all(self._choices.values())
+            self._finished = len(self._choices) >= self._limits.choices and all(self._choices.values())
         elif chunk.has_token and chunk.index not in self._choices:
             self._choices[chunk.index] = self._finished = False
         if not self._finished:
             self._tail_due = math.inf
         elif self._tail_due == math.inf:
             self._tail_due = self._last_piece + _TAIL_SECONDS
+        self._size += len(chunk.text) + len(chunk.reasoning) + sum(len(call.arguments) for call in chunk.tool_calls)
+        if self._size > LONGEST_ANSWER:
+            self._fail(self._cut(f"sent more than {LONGEST_ANSWER // 1_000_000} million characters"))
+            self._response.close()
+            return
         self._ready.append(chunk)
 
     def _broken(self, error: AttemptError) -> None:
@@ -228,7 +263,7 @@ class ChunkStream:
             # A last event whose blank line is missing may still be whole, and hold the finish reason.
             for event in self._parser.end():
                 self._take(event)
-            self._end(f"broke off ({error})")
+            self._stop(f"broke off ({error})")
         elif self._begun:
             self._failure = self._cut(
                 f"was silent for {self._limits.idle:g} s in the middle of its answer (empty events do not count)"
@@ -236,12 +271,19 @@ class ChunkStream:
         else:
             self._failure = self._limits.late(self._peer)
 
-    def _end(self, how: str = "ended its answer without a finish reason") -> None:
-        """Take the end of the body, or ``[DONE]``: the answer is complete only with a finish reason."""
+    def _stop(self, how: str) -> None:
+        """Take the end of the body: the answer is complete only with every finish reason."""
+        if self._finished:
+            self._end()
+        elif not self._body_ended and self._failure is None:
+            self._failure = self._cut(how)
+
+    def _end(self) -> None:
+        """Take the end that the source itself declares: the answer is what has come, if that has finish reasons."""
         if self._body_ended or self._failure is not None:
             return
-        if not self._finished:
-            self._failure = self._cut(how)
+        if not self._choices or not all(self._choices.values()):
+            self._failure = self._cut(_UNFINISHED)
             return
         self._body_ended = True
         if self._skipped:
@@ -269,6 +311,6 @@ def _brings_something(chunk: Chunk) -> bool:
         chunk.text
         or chunk.reasoning
         or chunk.finish_reason
-        or chunk.usage is not None
+        or chunk.thinking_block is not None
         or any(call.id or call.name or call.arguments for call in chunk.tool_calls)
     )

@@ -8,6 +8,7 @@ import msgspec
 
 from llamafarm.errors import ModelMissingError
 from llamafarm.providers.failures import classify
+from llamafarm.providers.masking import one_line
 from llamafarm.types import Status
 
 if TYPE_CHECKING:
@@ -38,10 +39,12 @@ def read_models(status: int, headers: Mapping[str, str], body: bytes, target: Ta
     try:
         listed = _names(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        what = headers.get("content-type", "").partition(";")[0][:40] or "something else"
-        return Status(ok=False, detail=f"{peer} answered {what}; is this an OpenAI-compatible endpoint?")
-    names, serves_any = listed
-    if not names or serves_any or target.provider in _ANY_NAME or _is_listed(target.model, names):
+        style = "Anthropic" if target.dialect == "anthropic" else "OpenAI"
+        what = one_line(headers.get("content-type", "").partition(";")[0], peer.secrets, 40) or "something else"
+        return Status(ok=False, detail=f"{peer} answered {what}; is this an {style}-compatible endpoint?")
+    given, serves_any = listed
+    names = tuple(one_line(name, peer.secrets) for name in given)
+    if not names or serves_any or target.provider in _ANY_NAME or _is_listed(target.model, given):
         return Status(ok=True, detail=f"{peer} answers", models=names)
     some = ", ".join(names[:_SHOWN_MODELS]) + (", …" if len(names) > _SHOWN_MODELS else "")
     detail = f"{peer} answers, but does not list the model {target.model!r}; it lists {some}"
