@@ -27,6 +27,7 @@
     │   ├── ContextExceededError   the prompt does not fit
     │   ├── ContentPolicyError     the vendor declined
     │   ├── BadRequestError        any other 400 or 422
+    │   ├── UntranslatableError    its format has no word for what is asked: nothing was sent
     │   ├── BadReplyError          200, and not an answer in the expected format
     │   └── StreamCutError         the stream ended, failed or stalled before its finish reason
     └── AllFailedError         every target of the plan failed; lists the attempts         exit 1
@@ -74,6 +75,7 @@ __all__ = [
     "TokenLimitError",
     "TransientError",
     "UnknownModelError",
+    "UntranslatableError",
 ]
 
 
@@ -323,6 +325,13 @@ class BadRequestError(AttemptError):
     status = 400
     kind = "bad_request"
     try_next = False
+
+
+class UntranslatableError(AttemptError):
+    """This program cannot ask the target for what the request wants: nothing was sent, and another may take it."""
+
+    status = 400
+    kind = "untranslatable"
 
 
 class BadReplyError(AttemptError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llamafarm.stages import FallBack, Observe, Plan, Queue, Reserve, Retry, Send
+from llamafarm.stages import FallBack, Observe, Plan, Queue, Reserve, Retry, Send, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from llamafarm.health import Health
     from llamafarm.planning import Routing, Snapshot
     from llamafarm.types import AttemptStage, NextAttempt, NextStage, Sink, Stage, Upstream
 
@@ -16,20 +17,25 @@ __all__ = ["compose"]
 
 
 def compose(
-    routing: Routing, upstreams: Mapping[str, Upstream], sinks: tuple[Sink, ...], snapshot: Callable[[], Snapshot]
+    routing: Routing,
+    upstreams: Mapping[str, Upstream],
+    sinks: tuple[Sink, ...],
+    snapshot: Callable[[], Snapshot],
+    health: Health,
 ) -> NextStage:
     """Put a strategy's pipeline together; the outermost stage comes first."""
     strategy = routing.strategy
     attempt = _per_attempt(
         Retry(strategy.optimization),
         Reserve(strategy.constraints),
+        Watch(health),
         end=Send(upstreams),
     )
     return _per_call(
         Observe(sinks, strategy.name),
         Plan(routing, snapshot),
         Queue(strategy.optimization),
-        end=FallBack(strategy, attempt),
+        end=FallBack(strategy, attempt, health),
     )
 
 

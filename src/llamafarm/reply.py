@@ -7,13 +7,28 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
-from llamafarm.errors import LlamaFarmError
-from llamafarm.types import Chunk, Ended, Outcome, Target, Usage
+from llamafarm.errors import BadReplyError, LlamaFarmError
+from llamafarm.types import AttemptRecord, Chunk, Ended, Outcome, Target, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-__all__ = ["Reply"]
+__all__ = ["Reply", "defect"]
+
+
+def defect(target: Target, error: Exception) -> BadReplyError:
+    """Make what a module must not raise a failure of this attempt, so that it is settled and the next target asked.
+
+    Says where it happened and not what the exception says: that may hold content.
+    """
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" at {place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else ""
+    return BadReplyError(
+        f"{target.name}: the module that speaks {target.dialect!r} failed over the answer"
+        f" ({type(error).__name__}{where}): report it to whoever wrote the module"
+    )
 
 
 class Reply:
@@ -33,11 +48,14 @@ class Reply:
         "_taps",
         "_usage",
         "outcome",
+        "record",
         "target",
     )
 
-    def __init__(self, events: AsyncIterator[Chunk], target: Target) -> None:
+    def __init__(self, events: AsyncIterator[Chunk], target: Target, record: AttemptRecord | None = None) -> None:
         self.target = target
+        self.record = record
+        """The attempt it comes from."""
         self.outcome: Outcome | None = None
         """How it ended; None while it has not."""
         self._events = events
@@ -58,6 +76,15 @@ class Reply:
             hook(self.outcome)
         else:
             self._ends.append(hook)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the vendor's content filter ended it before there was anything to read."""
+        return self._finish_reason == "content_filter" and self._first_token is None
+
+    def answered_by(self, other: Reply) -> None:
+        """Note that another attempt's reply is what is read from here on."""
+        self.target, self.record = other.target, other.record
 
     def __aiter__(self) -> Self:
         return self
@@ -105,6 +132,10 @@ class Reply:
         except (asyncio.CancelledError, GeneratorExit):
             self._end("abandoned")
             raise
+        except Exception as error:
+            failure = defect(self.target, error)
+            self._end("failed" if self._first_token is None else "cut", failure)
+            raise failure from error
         except BaseException:
             self._end("failed")
             raise
@@ -114,22 +145,38 @@ class Reply:
     def _note(self, chunk: Chunk) -> None:
         if self._first_token is None and chunk.has_token:
             self._first_token = time.monotonic()
+        if chunk.finish_reason is not None:
+            if self._finish_reason is None:
+                self._usage = None
+            self._finish_reason = chunk.finish_reason
         if chunk.usage is not None:
             self._usage = chunk.usage
-        if chunk.finish_reason is not None:
-            self._finish_reason = chunk.finish_reason
 
     def _end(self, ended: Ended, error: LlamaFarmError | None = None) -> None:
         if self.outcome is not None:
             return
-        self.outcome = Outcome(ended, self._usage, self._finish_reason, error, self._first_token)
+        # A usage that came before the finish reason is that of a part: it would pass for the whole.
+        whole = self._finish_reason is not None or ended == "complete"
+        self.outcome = Outcome(ended, self._usage if whole else None, self._finish_reason, error, self._first_token)
         hooks, self._ends = self._ends, []
         for hook in hooks:
             hook(self.outcome)
 
+    def leave(self, ended: Ended) -> None:
+        """Note that nobody reads on; first in the reply it is made of, where it is: what that cost is settled then."""
+        if self.outcome is None:
+            leave = getattr(self._events, "leave", None)
+            if leave is not None:
+                leave(ended)
+            self._end(ended)
+
+    def break_off(self, error: LlamaFarmError) -> None:
+        """Note that it is not waited for any longer, and why. Its source is cancelled by `aclose`."""
+        self._end("failed" if self._first_token is None else "cut", error)
+
     async def aclose(self) -> None:
         """Leave the reply: its source is cancelled at once. Nothing happens where it has come to its end."""
-        self._end("abandoned")
+        self.leave("abandoned")
         close = getattr(self._events, "aclose", None)
         if close is not None:  # also after a cancelled read: that has ended the reply, but not its source
             await close()
@@ -141,4 +188,4 @@ class Reply:
         await self.aclose()
 
     def __del__(self) -> None:
-        self._end("unread" if self._first_token is None else "abandoned")
+        self.leave("unread" if self._first_token is None else "abandoned")

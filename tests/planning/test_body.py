@@ -102,3 +102,12 @@ def test_the_callers_body_stays_as_it_is():
     known = routing(TEXT % ", system_prompt: x" + "constraints: {max_output_tokens: 5}")
     body_for(made, known.named["cloud"], known.strategy.constraints)
     assert made.body == {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 80}
+
+
+def test_no_other_name_for_the_output_limit_gets_past_it():
+    assert body(n_predict=-1)["n_predict"] == -1, "where nothing limits it, it is the caller's affair"
+    for name in ("n_predict", "num_predict", "max_new_tokens", "max_output_tokens", "max_length"):
+        for asked, cap in ((-1, 5), (3, 3), (40, 5)):
+            sent = body(constraints="max_output_tokens: 5", **{name: asked})
+            assert sent["max_tokens"] == cap
+            assert name not in sent

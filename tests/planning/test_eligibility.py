@@ -4,7 +4,8 @@ import pytest
 
 from llamafarm import errors, planning
 from llamafarm.hardware import Gpu, Hardware
-from tests.making import NO_GPU, call, order, routing, snapshot
+from llamafarm.types import Call, Operation
+from tests.making import NO_GPU, call, order, routing, snapshot, strategy
 
 BASE = """
 name: one
@@ -142,3 +143,37 @@ def test_local_only_sends_no_address_of_a_picture_and_asks_no_cloud_model():
     assert order(text, call(messages=[picture])) == ["cloud"]
     for model in ("gpt-oss:120b-cloud", "qwen3:cloud"):
         assert "Ollama serves from its cloud" in reasons(text.replace("gpt-4o-mini", f"'{model}'"))["cloud"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["gpt-oss:120b-cloud", "GPT-OSS:120B-CLOUD", "gpt-oss:120b-Cloud", "x:Cloud", "'gpt-oss:cloud '", "x:cloud@sha256"],
+)
+def test_a_name_of_ollamas_cloud_is_one_however_it_is_written(model):
+    text = PLAIN + f"  box: {{type: ollama, config: {{default_model: {model}}}}}\n"
+    text = text.replace("fallback_chain: [cloud, here]\n", "").replace(
+        "description: d\n", "description: d\nfallback_chain: [cloud, here, box]\n"
+    )
+    assert "from its cloud" in reasons(text + "constraints: {privacy_mode: local_only}")["box"]
+
+
+def test_models_that_a_router_may_fall_back_to_are_looked_at_too():
+    asked = call(models=["gpt-4o", "bad/model"])
+    assert order(PLAIN, asked) == ["cloud", "here"]
+    text = PLAIN + "constraints: {blocked_models: ['bad/*']}"
+    assert order(text) == ["cloud", "here"]
+    with pytest.raises(errors.NoTargetError, match="the request's models has bad/model, and blocked_models has bad"):
+        order(text, asked)
+    allowed = PLAIN + "constraints: {allowed_models: ['gpt-4o*', 'smol*']}"
+    with pytest.raises(errors.NoTargetError, match="allowed_models does not have bad/model"):
+        order(allowed, asked)
+
+
+def test_what_a_target_cannot_be_asked_for():
+    text = PLAIN.replace("provider: openai", "provider: anthropic").replace("gpt-4o-mini", "claude-haiku-4-5")
+    shown = planning.explain(
+        planning.resolve(strategy(text), {}, ("anthropic", "embedded"), NO_GPU),
+        Call({"input": ["a"]}, Operation.EMBEDDING),
+        snapshot(),
+    )
+    assert shown.verdicts[0].reasons == ("anthropic cannot be asked for embeddings",)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from llamafarm import catalog, errors, planning
 from llamafarm.planning import money
-from llamafarm.types import Operation, Price, Target, Usage
+from llamafarm.types import Call, Operation, Price, Target, Usage
 from tests.making import call, order, routing, snapshot
 
 TEXT = """
@@ -29,7 +29,7 @@ def explained(text, asked):
 def test_the_worst_case_is_every_byte_and_the_whole_output_limit():
     asked = call("x" * 1000, max_tokens=100)
     shown = explained(DOLLAR, asked)
-    assert shown.worst_case == asked.input_bytes * 1_000 + 100 * 10_000
+    assert shown.worst_case == 2 * (asked.input_bytes * 1_000 + 100 * 10_000), "a target is tried twice"
     assert asked.input_bytes >= 1000
 
 
@@ -52,6 +52,67 @@ def test_a_limit_rules_out_what_could_cost_more():
     assert "could cost $0.02" in explained(text, call(max_tokens=2000)).verdicts[0].reasons[0]
     assert order(text, call(max_tokens=100, n=15)) == ["here"], "every choice is billed"
     assert order(text, call(max_tokens=100, best_of=15)) == ["here"]
+
+
+def test_each_prompt_of_a_list_is_billed():
+    text = DOLLAR + "constraints: {max_cost_per_request: 0.02}"
+
+    def many(prompt):
+        return Call({"prompt": prompt, "max_tokens": 100}, operation=Operation.COMPLETION)
+
+    assert order(text, many(["a"] * 10)) == ["cloud", "here"]
+    assert order(text, many(["a"] * 30)) == ["here"]
+    assert order(text, many([[1, 2]] * 30)) == ["here"]
+    assert order(text, many([1] * 30)) == ["cloud", "here"], "a list of tokens is one prompt"
+
+
+def test_the_worst_case_of_a_request_is_that_of_all_its_targets_together():
+    text = TEXT.replace("engine: embedded", "engine: embedded, price: {input: 0, output: 10}, max_retries: 0")
+    text = text % ", price: {input: 0, output: 10}, max_retries: 2"
+    assert explained(text, call(max_tokens=100)).worst_case == (3 + 1) * 100 * 10_000
+    limited = text + "constraints: {max_cost_per_request: 0.003}"
+    assert explained(limited, call(max_tokens=100)).worst_case == 3_000_000
+
+
+PART = {"type": "text", "text": "look"}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "document_url", "document_url": "https://x.example/a.pdf"},
+        {"type": "audio_url", "audio_url": {"url": "https://x.example/a.mp3"}},
+        {"type": "video_url", "video_url": {"url": "https://x.example/a.mp4"}},
+        {"type": "input_audio", "input_audio": {"data": "AA=="}},
+        {"type": "file", "file": {"file_id": "f"}},
+        {"type": "something_new", "x": 1},
+        {"type": "text", "text": "a", "document_url": "https://x.example/a.pdf"},
+    ],
+)
+def test_parts_that_no_price_covers_are_not_sent_under_a_limit(part):
+    asked = call(max_tokens=100)
+    asked.body = {**asked.body, "messages": [{"role": "user", "content": [PART, part]}]}
+    assert "cloud" in order(DOLLAR, asked)
+    refused = explained(DOLLAR + "constraints: {max_cost_per_request: 0.5}", asked).verdicts[0]
+    assert "does not cover" in refused.reasons[0]
+
+
+def test_usual_conversations_have_no_extras():
+    asked = call(max_tokens=100)
+    asked.body = {
+        **asked.body,
+        "messages": [
+            {"role": "system", "content": "s", "name": "n"},
+            {
+                "role": "user",
+                "content": [PART, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}],
+            },
+            {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]},
+            {"role": "tool", "tool_call_id": "1", "content": "result"},
+            {"role": "assistant", "content": "a", "refusal": None, "reasoning_content": "r"},
+        ],
+    }
+    assert order(DOLLAR + "constraints: {max_cost_per_request: 0.5}", asked)[0] == "cloud"
 
 
 def test_without_an_output_limit_it_is_what_the_money_buys_but_not_below_256_tokens():
@@ -88,7 +149,7 @@ def test_local_targets_cost_nothing_unless_priced():
     asked = call(max_tokens=10)
     assert explained(DOLLAR.replace("fallback_chain: [cloud, here]", "fallback_chain: [here]"), asked).worst_case == 0
     priced = DOLLAR.replace("engine: embedded", "engine: embedded, price: {input: 0, output: 1000000}")
-    assert explained(priced.replace("[cloud, here]", "[here]"), call(max_tokens=10)).worst_case == 10**10
+    assert explained(priced.replace("[cloud, here]", "[here]"), call(max_tokens=10)).worst_case == 2 * 10**10
 
 
 @given(
@@ -111,7 +172,7 @@ def test_embeddings_have_no_output():
     asked = call(input=["x" * 100])
     asked.operation = Operation.EMBEDDING
     shown = explained(DOLLAR + "constraints: {max_cost_per_request: 1}", asked)
-    assert shown.worst_case == asked.input_bytes * 1_000
+    assert shown.worst_case == 2 * asked.input_bytes * 1_000
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "n", "best_of"])

@@ -216,3 +216,38 @@ def test_equal_targets_are_one_whatever_the_provider_is_called():
     """
     assert order(chain, K="k") == ["a"]
     assert order(chain, K="other") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://localhost:18999/v1", "http://LOCALHOST:18999/v1", True),
+        ("http://x.example/v1", "HTTP://x.example:80/v1/", True),
+        ("https://x.example:443/v1", "https://X.example/v1", True),
+        ("https://x.example:80/v1", "https://x.example/v1", False),
+        ("http://x.example/v1", "http://x.example/V1", False),
+    ],
+)
+def test_one_address_in_two_spellings_is_one_target(one, other, same):
+    text = f"""
+        name: one
+        description: d
+        components:
+          a: {{type: openai_compatible, config: {{provider: custom, base_url: '{one}', default_model: m}}}}
+          b: {{type: openai_compatible, config: {{provider: custom, base_url: '{other}', default_model: m}}}}
+        fallback_chain: [a, b]
+    """
+    assert order(text) == (["a"] if same else ["a", "b"])
+
+
+def test_two_files_under_one_name_are_two_models():
+    text = """
+        name: one
+        description: d
+        components:
+          a: {type: llamacpp, config: {default_model: mine, models: [{name: mine, source: ./a.gguf}]}}
+          b: {type: llamacpp, config: {default_model: mine, models: [{name: mine, source: ./b.gguf}]}}
+          c: {type: llamacpp, config: {default_model: mine, models: [{name: mine, source: ./a.gguf}]}}
+        fallback_chain: [a, b, c]
+    """
+    assert order(text) == ["a", "b"]

@@ -521,7 +521,7 @@ def test_keys():
 def test_an_applications_address_gets_its_path():
     vllm = APP.replace("type: llamacpp", "type: vllm").replace("engine: embedded, ", "")
     assert target(vllm % "").base_url == "http://localhost:8000/v1"
-    assert target(vllm % ", base_url: 'http://10.0.0.1:80'").base_url == "http://10.0.0.1:80/v1"
+    assert target(vllm % ", base_url: 'http://10.0.0.1:8080'").base_url == "http://10.0.0.1:8080/v1"
     assert target(vllm % ", base_url: 'http://10.0.0.1/other/v1'").base_url == "http://10.0.0.1/other/v1"
 
 
@@ -548,6 +548,7 @@ def test_each_model_is_a_target_by_its_name():
 @pytest.mark.key("strategies[].components{}.config<app>.engine")
 def test_the_engine_decides_who_speaks_to_it():
     assert target(APP % "").dialect == "embedded"
+    assert target(APP.replace("engine: embedded", "engine: server") % "").dialect == "openai"
     server = target(APP.replace("engine: embedded", "engine: server, base_url: 'http://127.0.0.1:9931'") % "")
     assert (server.dialect, server.base_url) == ("openai", "http://127.0.0.1:9931/v1")
 

@@ -47,6 +47,8 @@ def test_the_first_token_limit_acts_while_another_target_remains():
     assert limits(last=False, ttft_timeout=4.0).ttft == 4
     assert limits(target(ttft_timeout=2.0), last=False, ttft_timeout=4.0).ttft == 2
     assert limits(target(supports=frozenset({"reasoning"})), last=False).ttft == 120
+    assert limits(target(timeout=45.0, settings=object()), last=False).ttft == 45, "it may have to load its model"
+    assert limits(Target("t", "embedded", "embedded", "m", settings=object()), last=False).ttft == 13
 
 
 @pytest.mark.key("strategies[].optimization.stream_idle_timeout")
@@ -118,3 +120,17 @@ def test_a_pause_leaves_the_time_that_what_follows_needs():
     assert pause(1, BROKEN, of=slow, left=7.0, last=False) is None
     assert pause(1, BROKEN, of=slow, left=10.0, last=False) == 6
     assert pause(1, errors.RateLimitError("x", retry_after=2.0), left=2.5, last=False) is None
+
+
+def test_a_back_off_too_large_to_count_is_its_limit():
+    assert pause(1100, BROKEN, of=target(max_retries=1200, retry_delay=1), max_backoff=3.0) == 3
+    assert pause(2, BROKEN, backoff_multiplier=1e308, initial_backoff=100.0, max_backoff=3.0) == 3
+
+
+@pytest.mark.parametrize(("timeout", "whole", "named"), [(60, 3, "timeout_seconds"), (2, 30, "timeout")])
+def test_limits_know_which_key_set_them(timeout, whole, named):
+    asked = call()
+    limits = limits_of(
+        asked, target(timeout=timeout), Optimization(timeout_seconds=whole), now=asked.started, last=True
+    )
+    assert limits.bound_by == named

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llamafarm.planning.money import output_cap
+from llamafarm.planning.money import OTHER_OUTPUT_LIMITS, OUTPUT_LIMITS, output_cap
 from llamafarm.types import Operation
 
 if TYPE_CHECKING:
@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from llamafarm.spec.strategy import Constraints
     from llamafarm.types import Call, Target
 
-__all__ = ["body_for", "with_cap"]
+__all__ = ["body_for", "with_cap", "with_less_output"]
 
-_LIMITS = ("max_completion_tokens", "max_tokens")
 _KEPT_BY_VENDOR = ("user", "metadata", "store", "safety_identifier", "prompt_cache_key")
 """Fields by which a vendor keeps or groups what it is sent; a private strategy sends none of them."""
 
@@ -23,7 +22,7 @@ _KEPT_BY_VENDOR = ("user", "metadata", "store", "safety_identifier", "prompt_cac
 def body_for(call: Call, target: Target, constraints: Constraints) -> dict[str, Any]:
     """Make the body for one attempt; the call's own body stays as it is."""
     body = {**call.body, "model": target.model}
-    if call.operation is not Operation.EMBEDDING:
+    if call.operation in (Operation.CHAT, Operation.COMPLETION):
         _apply_defaults(body, target.defaults, call.operation)
         cap = output_cap(call, target, constraints)
         if cap is not None:
@@ -38,11 +37,17 @@ def body_for(call: Call, target: Target, constraints: Constraints) -> dict[str, 
 
 def with_cap(body: Mapping[str, Any], cap: int) -> dict[str, Any]:
     """Lower the output limit of a body to `cap` tokens, in the field it uses; set it where it has none."""
-    capped = dict(body)
-    given = [name for name in _LIMITS if body.get(name) is not None]
-    for name in given or _LIMITS[1:]:
+    capped = {name: value for name, value in body.items() if name not in OTHER_OUTPUT_LIMITS}
+    given = [name for name in OUTPUT_LIMITS if body.get(name) is not None]
+    for name in given or OUTPUT_LIMITS[1:]:
         capped[name] = min(cap, capped[name]) if name in given else cap
     return capped
+
+
+def with_less_output(body: dict[str, Any], tokens: int) -> dict[str, Any]:
+    """Take from the output limit of a body what an answer has had already; without a limit it stays as it is."""
+    given = [name for name in OUTPUT_LIMITS if body.get(name) is not None]
+    return {**body, **{name: max(1, body[name] - tokens) for name in given}}
 
 
 def _apply_defaults(body: dict[str, Any], defaults: Mapping[str, Any], operation: Operation) -> None:
@@ -51,7 +56,7 @@ def _apply_defaults(body: dict[str, Any], defaults: Mapping[str, Any], operation
             if operation is Operation.CHAT:
                 body["messages"] = _with_system(body.get("messages"), value)
         elif name == "max_tokens":
-            if not any(body.get(limit) is not None for limit in _LIMITS):
+            if not any(body.get(limit) is not None for limit in OUTPUT_LIMITS):
                 body[name] = value
         elif body.get(name) is None:
             body[name] = value

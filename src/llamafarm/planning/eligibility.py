@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from llamafarm.planning import money
 from llamafarm.planning.addresses import is_loopback, is_plain_http
+from llamafarm.planning.counting import Size, Sizes
+from llamafarm.types import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from llamafarm.spec.strategy import Constraints
     from llamafarm.types import Call, Target
 
-__all__ = ["Verdict", "bars", "forbidden", "judge"]
+__all__ = ["Verdict", "bars", "forbidden", "is_cloud_name", "judge", "over_limits"]
 
 _CLOUD_MODELS = ("-cloud", ":cloud")
 _ABILITIES = (
@@ -26,6 +28,14 @@ _ABILITIES = (
     ("json", "requires_json"),
     ("audio", "requires_audio"),
 )
+
+
+_ASKED = {
+    Operation.CHAT: "chat",
+    Operation.COMPLETION: "completions",
+    Operation.EMBEDDING: "embeddings",
+    Operation.IMAGE: "images",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +51,21 @@ class Verdict:
         return not self.reasons
 
 
-def judge(target: Target, call: Call, prompt: Input, constraints: Constraints) -> Verdict:
-    """Judge one target for one call. Health plays no part: it never undoes a rule."""
+def judge(target: Target, call: Call, prompt: Input, constraints: Constraints, sizes: Sizes | None = None) -> Verdict:
+    """Judge one target for one call. Health plays no part: it never undoes a rule.
+
+    `sizes` says how many tokens the prompt has at each target; without it they are estimated.
+    """
+    size = (sizes or Sizes(call, prompt, constraints, lambda _: None)).at(target)
     return Verdict(
         target,
         (
             *target.barred,
-            *_abilities(target, prompt),
-            *_size(target, call, constraints),
+            *_operations(target, call),
+            *_other_models(call, constraints),
+            *_abilities(target, call, prompt),
+            *_window(target, size),
+            *over_limits(constraints, size),
             *money.reasons(target, call, constraints),
         ),
     )
@@ -72,15 +89,27 @@ def _speakable(target: Target, dialects: frozenset[str]) -> Iterator[str]:
     if target.dialect != "embedded" and target.base_url is None:
         yield "it has no address: give base_url"
     if target.api_key is not None and not target.api_key.is_set:
-        yield f"{target.api_key.origin} is not set"
+        yield target.api_key.why_unset
 
 
 def _models(target: Target, constraints: Constraints) -> Iterator[str]:
-    blocked = next((glob for glob in constraints.blocked_models if fnmatchcase(target.model, glob)), None)
+    return _model(target.model, constraints)
+
+
+def _model(model: str, constraints: Constraints) -> Iterator[str]:
+    blocked = next((glob for glob in constraints.blocked_models if fnmatchcase(model, glob)), None)
     if blocked is not None:
         yield f"blocked_models has {blocked}"
-    elif constraints.allowed_models and not any(fnmatchcase(target.model, glob) for glob in constraints.allowed_models):
-        yield f"allowed_models does not have {target.model}"
+    elif constraints.allowed_models and not any(fnmatchcase(model, glob) for glob in constraints.allowed_models):
+        yield f"allowed_models does not have {model}"
+
+
+def _other_models(call: Call, constraints: Constraints) -> Iterator[str]:
+    """Look at the models that a request names besides the target's: routers fall back to them on their own."""
+    names = call.body.get("models")
+    for name in names if isinstance(names, list | tuple) else ():
+        if isinstance(name, str):
+            yield from (f"the request's models has {name}, and {reason}" for reason in _model(name, constraints))
 
 
 def _gpu(target: Target, constraints: Constraints, hardware: Hardware) -> Iterator[str]:
@@ -100,26 +129,44 @@ def _privacy(target: Target, constraints: Constraints) -> Iterator[str]:
     here = target.dialect == "embedded" or is_loopback(target.base_url)
     if mode == "local_only" and not here:
         yield "privacy_mode is local_only and it is not on this machine"
-    elif mode == "local_only" and target.model.endswith(_CLOUD_MODELS):
+    elif mode == "local_only" and is_cloud_name(target.model):
         yield f"privacy_mode is local_only and {target.model} is the name of a model that Ollama serves from its cloud"
     elif mode == "private" and not here and is_plain_http(target.base_url):
         yield "privacy_mode is private and plain http can be read on the way"
 
 
-def _abilities(target: Target, prompt: Input) -> Iterator[str]:
+def _operations(target: Target, call: Call) -> Iterator[str]:
+    if call.operation not in target.operations:
+        yield f"{target.provider} cannot be asked for {_ASKED[call.operation]}"
+
+
+def is_cloud_name(model: str) -> bool:
+    """Whether a name is one that Ollama uses for models it serves from its cloud, like ``glm-4.6:cloud``."""
+    return model.strip().lower().partition("@")[0].rstrip().endswith(_CLOUD_MODELS)
+
+
+def _abilities(target: Target, call: Call, prompt: Input) -> Iterator[str]:
+    if call.operation is Operation.COMPLETION and call.body.get("suffix") and target.fim is None:
+        yield "it has no fill-in-the-middle"
     if target.supports is None:
         return
+    if call.operation is Operation.IMAGE and "image" not in target.supports:
+        yield "it does not support image"
     for ability, wanted in _ABILITIES:
         if getattr(prompt, wanted) and ability not in target.supports:
             yield f"it does not support {ability}"
 
 
-def _size(target: Target, call: Call, constraints: Constraints) -> Iterator[str]:
-    tokens = money.input_at(target, call)
-    prompt = f"the prompt has about {tokens} tokens there (estimated)"
-    if target.context_window is not None and tokens > target.context_window:
-        yield f"{prompt} and its context window is {target.context_window}"
-    if constraints.max_input_tokens is not None and tokens > constraints.max_input_tokens:
-        yield f"{prompt}, its system_prompt included, and max_input_tokens is {constraints.max_input_tokens}"
-    if constraints.max_tokens is not None and tokens >= constraints.max_tokens:
-        yield f"{prompt}, its system_prompt included, which leaves none of max_tokens ({constraints.max_tokens})"
+def _window(target: Target, size: Size) -> Iterator[str]:
+    window = target.context_window
+    if window is not None and size.tokens > window:
+        yield f"the prompt has {size.there} and its context window is {window}"
+
+
+def over_limits(constraints: Constraints, size: Size) -> Iterator[str]:
+    """Say which of the strategy's own token limits a prompt of a size is above, its system prompt included."""
+    most, total = constraints.max_input_tokens, constraints.max_tokens
+    if most is not None and size.tokens > most:
+        yield f"the prompt has {size.there}, its system_prompt included, and max_input_tokens is {most}"
+    if total is not None and size.tokens >= total:
+        yield f"the prompt has {size.there}, its system_prompt included, which leaves none of max_tokens ({total})"

@@ -31,6 +31,7 @@ _FREE_FIELDS = frozenset(
         "modalities",
         "model",
         "n",
+        "output_config",
         "parallel_tool_calls",
         "presence_penalty",
         "prompt",
@@ -42,11 +43,13 @@ _FREE_FIELDS = frozenset(
         "seed",
         "service_tier",
         "stop",
+        "stop_sequences",
         "store",
         "stream",
         "stream_options",
         "suffix",
         "temperature",
+        "thinking",
         "tool_choice",
         "tools",
         "top_k",
@@ -61,7 +64,29 @@ _FREE_FIELDS = frozenset(
 `web_search_options`, `prediction` (rejected tokens, beyond any output limit) and `audio`, routers' `models` and
 `plugins`, and what a vendor comes up with next."""
 _USUAL_TIERS = (None, "auto", "default")
-_PARTS = ("input_audio", "file", "video_url")
+_PARTS = frozenset(("text", "image_url", "refusal", "thinking"))
+_PART_FIELDS = _PARTS | {"type", "cache_control"}
+_MESSAGE_FIELDS = frozenset(
+    (
+        "cache_control",
+        "content",
+        "function_call",
+        "is_error",
+        "name",
+        "partial",
+        "prefix",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_details",
+        "refusal",
+        "role",
+        "thinking_blocks",
+        "tool_call_id",
+        "tool_calls",
+        "tool_name",
+    )
+)
+"""Parts of a conversation that are read as the text they are; an image's tokens are bounded apart."""
 
 
 def asked_extras(body: Mapping[str, Any]) -> tuple[str, ...]:
@@ -78,7 +103,12 @@ def _extras(body: Mapping[str, Any]) -> Iterator[str]:
         if tool.get("type") not in ("function", "custom"):
             yield f"the tool {tool.get('type')}"
     for message in _mappings(body.get("messages")):
-        yield from (f"{part['type']} parts" for part in _mappings(message.get("content")) if part.get("type") in _PARTS)
+        yield from (f"a message's {name}" for name in sorted(message.keys() - _MESSAGE_FIELDS, key=str))
+        for part in _mappings(message.get("content")):
+            if part.get("type", "text") not in _PARTS:
+                yield f"{part['type']} parts"
+            else:
+                yield from (f"a part's {name}" for name in sorted(part.keys() - _PART_FIELDS, key=str))
 
 
 def _mappings(value: Any) -> list[Mapping[str, Any]]:

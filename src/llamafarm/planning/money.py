@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llamafarm import catalog
 from llamafarm.errors import CostLimitError
+from llamafarm.planning.timing import attempts_on
 from llamafarm.tokens import upper_bound
 from llamafarm.types import Operation, Price
 
@@ -34,6 +35,10 @@ __all__ = [
 
 LEAST_OUTPUT = 256
 """Tokens: where money buys less than this of an answer, the target is skipped."""
+
+OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
+OTHER_OUTPUT_LIMITS = frozenset(("n_predict", "num_predict", "max_new_tokens", "max_output_tokens", "max_length"))
+"""What some servers also take for it, and let win over the usual names."""
 
 FREE = Price(input=0, output=0)
 """What an application of one's own costs, unless the file gives it a price."""
@@ -60,15 +65,17 @@ def limit_of(constraints: Constraints) -> int | None:
 
 def asked_output(body: Mapping[str, Any], target: Target) -> int | None:
     """Give the output limit the caller asks for, else the target's default; None where neither says."""
-    for value in (body.get("max_completion_tokens"), body.get("max_tokens"), target.defaults.get("max_tokens")):
-        if value is not None:
+    for name in OUTPUT_LIMITS:
+        if (value := body.get(name)) is not None:
             return int(value)
-    return None
+    given = OTHER_OUTPUT_LIMITS.intersection(body)  # hardly ever any, and this is asked often
+    limits = [value for name in given if isinstance(value := body[name], int) and value > 0] if given else []
+    return min(limits) if limits else target.defaults.get("max_tokens")
 
 
 def output_cap(call: Call, target: Target, constraints: Constraints) -> int | None:
     """Give the output limit that applies at a target, in tokens; None where nothing limits it."""
-    if call.operation is Operation.EMBEDDING:
+    if call.operation in (Operation.EMBEDDING, Operation.IMAGE):
         return None
     total = constraints.max_tokens
     limits = (
@@ -80,20 +87,32 @@ def output_cap(call: Call, target: Target, constraints: Constraints) -> int | No
 
 
 def input_at(target: Target, call: Call) -> int:
-    """Estimate the input tokens of a call at a target: the caller's prompt, and the target's own where it is put in."""
+    """Give the input tokens of a call at a target: the caller's prompt, and the target's own where it is put in.
+
+    Counted where that has been done (`planning.counting`), else estimated.
+    """
+    if call.counted and (counted := call.counted.get(target)) is not None:
+        return counted
     return call.input_tokens + (target.system_tokens if call.takes_system else 0)
 
 
 def input_bound(target: Target, call: Call) -> int:
     """Bound the input tokens of a call at a target from above."""
     system = target.defaults.get("system_prompt", "")
-    return call.input_bytes + upper_bound(system) + call.images * IMAGE_TOKENS_OF.get(target.model, IMAGE_TOKENS)
+    return (
+        call.input_bytes
+        + call.given_bytes
+        + upper_bound(system)
+        + call.images * IMAGE_TOKENS_OF.get(target.model, IMAGE_TOKENS)
+    )
 
 
 def worst_case(target: Target, call: Call, cap: int | None) -> int | None:
     """Give the most one attempt could cost, in nanodollars; None where the target has no price or no bound."""
     if target.price is None:
         return None
+    if call.operation is Operation.IMAGE:  # no row has a price for an image
+        return 0 if target.price == FREE else None
     if call.operation is Operation.EMBEDDING:
         return catalog.worst_case(target.price, input_bound(target, call), 0, 1)
     bound = cap if cap is not None else target.max_output or target.context_window
@@ -115,8 +134,12 @@ def affordable_cap(target: Target, call: Call, cap: int | None, money: int) -> i
 
 
 def _choices(call: Call) -> int:
-    """Count the answers a vendor makes and bills: `best_of` makes more than it shows."""
-    return max(call.body.get("n") or 1, call.body.get("best_of") or 1)
+    """Count the answers a vendor makes and bills: for each prompt of a list, and `best_of` makes more than it shows."""
+    each: int = max(call.body.get("n") or 1, call.body.get("best_of") or 1)
+    prompts = call.body.get("prompt")
+    if not isinstance(prompts, list | tuple) or all(isinstance(token, int) for token in prompts):
+        return each
+    return each * len(prompts)
 
 
 def reasons(target: Target, call: Call, constraints: Constraints) -> Iterator[str]:
@@ -126,6 +149,9 @@ def reasons(target: Target, call: Call, constraints: Constraints) -> Iterator[st
         return
     if target.price is None:
         yield f"{target.model} has no known price, so max_cost_per_request cannot hold: give price"
+        return
+    if call.operation is Operation.IMAGE and target.price != FREE:
+        yield f"no price for an image by {target.model} is known, so max_cost_per_request cannot hold"
         return
     if not target.bounded:
         yield f"{target.model} bills more than tokens on every call, so max_cost_per_request cannot hold"
@@ -147,18 +173,17 @@ def _too_dear(target: Target, call: Call, constraints: Constraints, limit: int) 
         yield f"max_cost_per_request ({dollars(limit)}) buys only {max(bought, 0)} tokens of an answer"
 
 
-def worst_of(order: Iterable[Target], call: Call, constraints: Constraints) -> int | None:
-    """Give the most the costliest single attempt of an order could cost; None where one has no bound."""
+def worst_of(order: Iterable[Target], call: Call, strategy: Strategy) -> int | None:
+    """Give what a call could cost if every try at every target of its order were billed; None: nothing bounds it."""
+    constraints = strategy.constraints
     limit = limit_of(constraints)
-    most = 0
+    total = 0
     for target in order:
         worst = worst_case(target, call, output_cap(call, target, constraints))
-        if limit is not None:
-            worst = limit if worst is None else min(worst, limit)
         if worst is None:
-            return None
-        most = max(most, worst)
-    return most
+            return limit
+        total += worst * attempts_on(target, strategy.optimization.retry_policy)
+    return total if limit is None else min(total, limit)
 
 
 def check_budgets(strategy: Strategy) -> None:

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 
 from llamafarm import errors
 from llamafarm.conditions import Facts
+from llamafarm.health import UNKNOWN
 from llamafarm.planning import money
-from llamafarm.planning.eligibility import Verdict, judge
+from llamafarm.planning.balancing import spread
+from llamafarm.planning.counting import Size, Sizes
+from llamafarm.planning.eligibility import Verdict, judge, over_limits
 from llamafarm.planning.extras import asked_extras
+from llamafarm.planning.fetching import asked_fetches
 from llamafarm.planning.sense import check_request
 from llamafarm.types import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-    from llamafarm.conditions import Input
+    from llamafarm.health import Figures
     from llamafarm.planning.routing import Routing, RoutingRule
+    from llamafarm.tokens import Counter
     from llamafarm.types import Call, Target
 
 __all__ = ["Explanation", "RuleVerdict", "Snapshot", "explain", "plan"]
@@ -31,6 +36,14 @@ class Snapshot:
 
     now: datetime
     """In the strategy's timezone."""
+    figures: Callable[[Target], Figures] = lambda _: UNKNOWN
+    """What is known of a target's health and speed."""
+    turn: Callable[[], int] = lambda: 0
+    """Counts the calls that are spread; asked once for each."""
+    draw: float = 0.0
+    """A random number from 0 up to 1."""
+    counter: Callable[[Target], Counter | None] = lambda _: None
+    """The tokenizer of a target's model, where one is on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +66,19 @@ class Explanation:
     """Of every target of the strategy."""
     order: tuple[Target, ...]
     """Where the call would go; empty where it would be refused."""
-    input_tokens: int
-    """An estimate."""
+    size: Size
+    """Of the caller's prompt, counted as the first target of the order does where that has a tokenizer on disk."""
+    sizes: tuple[Size, ...]
+    """Of the prompt at each of the `verdicts`, the target's own system prompt included."""
     worst_case: int | None
     """Nanodollars the costliest single attempt of the order could cost; None where that has no bound, or it is
     refused."""
     refusal: errors.RefusedError | None
+
+    @property
+    def input_tokens(self) -> int:
+        """The tokens of `size`."""
+        return self.size.tokens
 
 
 class _Planner:
@@ -67,27 +87,30 @@ class _Planner:
     def __init__(self, routing: Routing, call: Call, snapshot: Snapshot) -> None:
         self.routing = routing
         self.call = call
+        self.snapshot = snapshot
         self.facts = Facts.of(call, snapshot.now)
         self._verdicts: dict[tuple[object, ...], Verdict] = {}
         prompt = self.facts.input
         call.input_tokens, call.input_bytes, call.images = prompt.tokens, prompt.upper_bound, prompt.images
+        call.counted = {}
         call.takes_system = call.operation is Operation.CHAT and prompt.system is None
+        self.sizes = Sizes(call, prompt, routing.strategy.constraints, snapshot.counter)
         if routing.strategy.constraints.max_cost_per_request is not None:
             call.extras = asked_extras(call.body)
 
     def judge(self, target: Target) -> Verdict:
         verdict = self._verdicts.get(target.identity)
         if verdict is None or verdict.target is not target:
-            verdict = judge(target, self.call, self.facts.input, self.routing.strategy.constraints)
+            verdict = judge(target, self.call, self.facts.input, self.routing.strategy.constraints, self.sizes)
             self._verdicts[target.identity] = verdict
         return verdict
 
     def decide(self) -> Iterator[Target]:
         """Give the order, judging each target when it is reached; raises a RefusedError where there is no first."""
         check_request(self.call)
-        _check_pictures(self.routing, self.facts.input)
+        _check_fetches(self.routing, self.call)
         money.check_budgets(self.routing.strategy)
-        _check_input(self.routing, self.call)
+        self._check_input()
         wanted = self._wanted()
         eligible = (target for target in wanted if self.judge(target).eligible)
         first = next(eligible, None)
@@ -95,13 +118,45 @@ class _Planner:
             raise self._nobody(wanted)
         return itertools.chain((first,), eligible)
 
+    def _check_input(self) -> None:
+        """Refuse a prompt that no target can take under the strategy's own limits, whatever the caller named."""
+        limits, tokens = self.routing.strategy.constraints, self.call.input_tokens
+        over = limits.max_input_tokens is not None and tokens > limits.max_input_tokens
+        if not over and (limits.max_tokens is None or tokens < limits.max_tokens):
+            return
+        if any(self.sizes.at(target).counted for target in self.routing.targets):
+            return  # another judgement than the estimate's: each target gives its own
+        reason = f"and max_input_tokens is {limits.max_input_tokens}"
+        if not over:
+            reason = f"which leaves none of max_tokens ({limits.max_tokens}) for an answer"
+        raise errors.TokenLimitError(f"the prompt has {Size(tokens)}{' ' if over else ', '}{reason}")
+
     def _wanted(self) -> tuple[Target, ...]:
         name = self.call.model
         strategy = self.routing.strategy.name
         if name is not None and name != strategy:
             return self._named(name)
         rule = self._first_rule()
-        return _behind(rule, self.routing.order) if rule else self.routing.order
+        if rule is not None:
+            return _behind(rule, self.routing.order)
+        return self._balanced() if self.routing.balanced else self.routing.order
+
+    def _balanced(self) -> tuple[Target, ...]:
+        """Put the pick of `load_balancing` in front, its other targets next, then the order."""
+        routing, snapshot = self.routing, self.snapshot
+        balancing = routing.strategy.load_balancing
+        eligible = [pair for pair in routing.balanced if self.judge(pair[0]).eligible]
+        if balancing is None or not eligible:
+            return tuple(target for target, _ in routing.balanced) + routing.order
+        spread_out = spread(
+            balancing.policy, eligible, snapshot.figures, self._most_cost, turn=snapshot.turn(), draw=snapshot.draw
+        )
+        chosen = {target.identity for target in spread_out}
+        return (*spread_out, *(target for target in routing.order if target.identity not in chosen))
+
+    def _most_cost(self, target: Target) -> int | None:
+        constraints = self.routing.strategy.constraints
+        return money.worst_case(target, self.call, money.output_cap(self.call, target, constraints))
 
     def _named(self, name: str) -> tuple[Target, ...]:
         named = self.routing.named
@@ -123,9 +178,10 @@ class _Planner:
             if verdict.eligible:
                 return rule
             if rule.target.local:
-                raise errors.NoTargetError(
+                raise self._refusal(
                     f"the rule {rule.condition.text!r} sends this request to {rule.wanted}, which cannot take it:"
-                    f" {'; '.join(verdict.reasons)}"
+                    f" {'; '.join(verdict.reasons)}",
+                    (rule.target,),
                 )
         return None
 
@@ -146,8 +202,19 @@ class _Planner:
 
     def _nobody(self, wanted: Iterable[Target]) -> errors.RefusedError:
         verdicts = [self.judge(target) for target in wanted]
+        if not verdicts:
+            return errors.NoTargetError(
+                f"strategy {self.routing.strategy.name!r} has nothing that answers: give it a component with a model"
+            )
         reasons = "; ".join(f"{v.target.name}: {', '.join(v.reasons)}" for v in verdicts)
-        return errors.NoTargetError(f"no target of strategy {self.routing.strategy.name!r} is eligible: {reasons}")
+        message = f"no target of strategy {self.routing.strategy.name!r} is eligible: {reasons}"
+        return self._refusal(message, [verdict.target for verdict in verdicts])
+
+    def _refusal(self, message: str, targets: Iterable[Target]) -> errors.RefusedError:
+        """Say that none of these targets takes the call: the caller's own fault where it is too long for each."""
+        limits = self.routing.strategy.constraints
+        too_long = all(any(over_limits(limits, self.sizes.at(target))) for target in targets)
+        return (errors.TokenLimitError if too_long else errors.NoTargetError)(message)
 
 
 def _behind(rule: RoutingRule, order: tuple[Target, ...]) -> tuple[Target, ...]:
@@ -163,28 +230,15 @@ def _in_front(first: Target, order: tuple[Target, ...]) -> tuple[Target, ...]:
     return (first, *(target for target in order if target.identity != first.identity))
 
 
-def _check_pictures(routing: Routing, prompt: Input) -> None:
-    """Refuse a picture's address where nothing may leave the machine: whoever answers would fetch it."""
+def _check_fetches(routing: Routing, call: Call) -> None:
+    """Refuse what would have whoever answers reach out, where nothing may leave the machine."""
     if routing.strategy.constraints.privacy_mode != "local_only":
         return
-    if any(not url.startswith("data:") for turn in prompt.turns for url in turn.media.image_urls if url):
+    asked = next(asked_fetches(call.body), None)
+    if asked is not None:
         raise errors.BadCallError(
-            "privacy_mode is local_only: give the picture itself, not an address to fetch it from"
-        )
-
-
-def _check_input(routing: Routing, call: Call) -> None:
-    constraints = routing.strategy.constraints
-    limit = constraints.max_input_tokens
-    if limit is not None and call.input_tokens > limit:
-        raise errors.TokenLimitError(
-            f"the prompt has about {call.input_tokens} tokens (estimated) and max_input_tokens is {limit}"
-        )
-    limit = constraints.max_tokens
-    if limit is not None and call.input_tokens >= limit:
-        raise errors.TokenLimitError(
-            f"the prompt has about {call.input_tokens} tokens (estimated), which leaves none of max_tokens ({limit})"
-            " for an answer"
+            f"privacy_mode is local_only, and {asked} has whoever answers ask another machine: "
+            "give the picture itself, not an address to fetch it from; leave such tools out"
         )
 
 
@@ -206,11 +260,16 @@ def explain(routing: Routing, call: Call, snapshot: Snapshot) -> Explanation:
         order = tuple(planner.decide())
     except errors.RefusedError as error:
         refusal = error
+    rules = tuple(planner.rule_verdicts())
+    verdicts = tuple(planner.judge(target) for target in routing.targets)
+    worst_case = None if refusal else money.worst_of(order, call, routing.strategy)
+    # All that is decided as for sending; from here on it is counted wherever that can be done.
     return Explanation(
-        rules=tuple(planner.rule_verdicts()),
-        verdicts=tuple(planner.judge(target) for target in routing.targets),
+        rules=rules,
+        verdicts=verdicts,
         order=order,
-        input_tokens=call.input_tokens,
-        worst_case=None if refusal else money.worst_of(order, call, routing.strategy.constraints),
+        size=planner.sizes.of_prompt(order[0]) if order else Size(call.input_tokens),
+        sizes=tuple(planner.sizes.counted_at(target) for target in routing.targets),
+        worst_case=worst_case,
         refusal=refusal,
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from llamafarm.hardware import Hardware
-    from llamafarm.spec.strategy import Rule, Strategy
+    from llamafarm.spec.strategy import LoadBalancing, Rule, Strategy
     from llamafarm.types import Target
 
 __all__ = ["Routing", "RoutingRule", "resolve"]
@@ -45,6 +45,8 @@ class Routing:
     """In the order they are asked."""
     order: tuple[Target, ...]
     """The default order, each different target once."""
+    balanced: tuple[tuple[Target, float], ...]
+    """The targets of `load_balancing`, each with its weight; each different target once."""
     tagged: Mapping[str | None, tuple[int, ...]]
     """Places in `rules` by a tag without which the rule cannot hold; under None those that need no tag."""
 
@@ -64,7 +66,8 @@ def resolve(strategy: Strategy, environment: Mapping[str, str], dialects: Iterab
     spoken = frozenset(dialects)
 
     def barred(target: Target) -> Target:
-        return dataclasses.replace(target, barred=bars(target, strategy.constraints, spoken, hardware))
+        reasons = bars(target, strategy.constraints, spoken, hardware)
+        return dataclasses.replace(target, barred=reasons, privacy=strategy.constraints.privacy_mode)
 
     by_component = {
         component.name: tuple(map(barred, component_targets(component, environment)))
@@ -81,6 +84,7 @@ def resolve(strategy: Strategy, environment: Mapping[str, str], dialects: Iterab
         targets=_targets(chain, by_component),
         rules=tuple(rules),
         order=order,
+        balanced=_balanced(strategy.load_balancing, named),
         tagged=_tagged(rules),
     )
 
@@ -100,6 +104,17 @@ def _default_order(
     if any(entry.component for entry in strategy.fallback_chain):
         return _unique(chain)
     return _unique((*first, *chain))
+
+
+def _balanced(balancing: LoadBalancing | None, named: Mapping[str, Target]) -> tuple[tuple[Target, float], ...]:
+    if balancing is None:
+        return ()
+    found: dict[tuple[object, ...], tuple[Target, float]] = {}
+    for name, weight in (balancing.weights or dict.fromkeys(balancing.targets, 1.0)).items():
+        target = named[name]
+        _, before = found.get(target.identity, (target, 0.0))
+        found[target.identity] = (target, before + weight)
+    return tuple(found.values())
 
 
 def _targets(chain: tuple[Target, ...], by_component: Mapping[str, tuple[Target, ...]]) -> tuple[Target, ...]:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from llamafarm import catalog
 from llamafarm.planning.addresses import is_loopback
 from llamafarm.planning.money import FREE
-from llamafarm.spec.components import EMBEDDED_CONTEXT, AppConfig, CloudConfig, Defaults, ModelOverrides, PriceRow
+from llamafarm.spec.components import (
+    EMBEDDED_CONTEXT,
+    OLLAMA_CONTEXT,
+    AppConfig,
+    AppModel,
+    CloudConfig,
+    Defaults,
+    ModelOverrides,
+    PriceRow,
+)
 from llamafarm.tokens import estimate
-from llamafarm.types import Price, Secret, Target
+from llamafarm.types import Operation, Price, Secret, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["component_targets", "entry_target"]
 
+_PORTS = {"http": 80, "https": 443}
 SYSTEM_EXTRA = 4
 """Tokens that a chat template puts around a message, as `conditions.Input` counts them."""
+_LOADED_WITH = {"embedded": EMBEDDED_CONTEXT, "ollama": OLLAMA_CONTEXT}
+"""Applications this program tells how many tokens to load a model with, and how many where the file does not say."""
 _DEFAULT_FIELDS = tuple(f.name for f in dataclasses.fields(Defaults))
 
 
@@ -82,9 +94,12 @@ def _target(  # every field of a target is decided here, once
     model = model or config.default_model or next(iter(_model_names(config)), vendor.default_model)
     own = _overrides(config, model)
     row = catalog.find_model(provider, model)
-    base_url = (config.base_url or vendor.base_url or "").rstrip("/") or None
+    base_url = _normal((config.base_url or vendor.base_url or "").rstrip("/")) or None
     price = (own and own.price) or config.price
     defaults = _defaults(row, config, own)
+    given = own.supports if own and own.supports is not None else config.supports
+    prefill = _prefill(vendor, model, given)
+    fim = _fim(vendor, model, given)
     return Target(
         name=name,
         provider=provider,
@@ -101,6 +116,8 @@ def _target(  # every field of a target is decided here, once
         retry_delay=config.retry_delay,
         ttft_timeout=config.ttft_timeout,
         stream_idle_timeout=config.stream_idle_timeout,
+        stream_recovery=config.stream_recovery,
+        hedge_after=config.hedge_after,
         defaults=defaults,
         system_tokens=SYSTEM_EXTRA + estimate(defaults["system_prompt"]) if "system_prompt" in defaults else 0,
         price=_price(price)
@@ -109,17 +126,54 @@ def _target(  # every field of a target is decided here, once
         bounded=row is None or row.bounded or bool(price),
         context_window=(own and own.context_window) or config.context_window or _window(row, config, provider),
         max_output=row.max_output if row else None,
-        supports=_supports(row, vendor, config, own),
+        supports=_supports(row, vendor, given),
+        operations=frozenset(map(Operation, vendor.operations)),
+        prefill=prefill.how if prefill else None,
+        prefill_url=prefill.base_url if prefill and config.base_url is None else None,
+        fim=fim.how if fim else None,
+        fim_url=fim.base_url if fim and config.base_url is None else None,
         settings=config if isinstance(config, AppConfig) else None,
+        sources=_sources(own),
     )
+
+
+def _normal(url: str) -> str:
+    """Write a URL as every other spelling of it is written, so that two targets with one address are seen to be one."""
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or "@" in parts.netloc:
+        return url
+    netloc = parts.netloc.lower().removesuffix(f":{_PORTS[parts.scheme]}")
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
+def _sources(own: ModelOverrides | None) -> tuple[str, ...]:
+    if not isinstance(own, AppModel) or own.source is None:
+        return ()
+    return (own.source,) if isinstance(own.source, str) else own.source
+
+
+def _prefill(vendor: catalog.Vendor, model: str, given: tuple[str, ...] | None) -> catalog.Prefill | None:
+    """Tell how a model goes on from a given beginning: as the file says where it lists abilities, else the vendor."""
+    known = vendor.prefill_of(model)
+    if given is None:
+        return known
+    return (known or catalog.Prefill(how="last_message")) if "prefill" in given else None
+
+
+def _fim(vendor: catalog.Vendor, model: str, given: tuple[str, ...] | None) -> catalog.Fim | None:
+    """Tell how a model fills in the middle: as the file says where it lists abilities, else the vendor."""
+    known = vendor.fim_of(model)
+    if given is None or vendor.dialect == "embedded":  # the engine in this process has no such call
+        return known
+    return (known or catalog.Fim(how=vendor.fim_how)) if "fim" in given else None
 
 
 def _window(row: catalog.ModelRow | None, config: CloudConfig | AppConfig, provider: str) -> int | None:
     """Give the tokens a model has room for: those it was made for, or fewer where this program loads it with fewer."""
     known = row.context_window if row else None
-    if provider != "embedded" or not isinstance(config, AppConfig):
+    if provider not in _LOADED_WITH or not isinstance(config, AppConfig):
         return known
-    loaded = config.context_size or EMBEDDED_CONTEXT
+    loaded = config.context_size or _LOADED_WITH[provider]
     return loaded if known is None or config.context_size else min(loaded, known)
 
 
@@ -169,9 +223,8 @@ def _defaults(
 
 
 def _supports(
-    row: catalog.ModelRow | None, vendor: catalog.Vendor, config: CloudConfig | AppConfig, own: ModelOverrides | None
+    row: catalog.ModelRow | None, vendor: catalog.Vendor, given: tuple[str, ...] | None
 ) -> frozenset[str] | None:
-    given = own.supports if own and own.supports is not None else config.supports
     if given is not None:
         return frozenset(given)
     return row.supports if row else vendor.supports

@@ -10,9 +10,9 @@ from llamafarm.errors import RateLimitError
 if TYPE_CHECKING:
     from llamafarm.errors import LlamaFarmError
     from llamafarm.spec.strategy import Optimization, RetryPolicy
-    from llamafarm.types import Attempt, Call, Target
+    from llamafarm.types import Attempt, Call, Recovery, Target
 
-__all__ = ["Limits", "attempts_on", "deadline_of", "limits_of", "pause_before"]
+__all__ = ["Limits", "attempts_on", "deadline_of", "hedge_delay", "limits_of", "pause_before", "recovery_of"]
 
 _SHARE_LEFT = 1 / 3
 """While another target remains, an attempt leaves this share of the remaining time to it."""
@@ -33,6 +33,8 @@ class Limits:
     """Seconds; None where only the deadline counts."""
     idle: float
     """Seconds."""
+    bound_by: str
+    """The key that sets `deadline`."""
 
 
 def deadline_of(call: Call, optimization: Optimization) -> float:
@@ -45,9 +47,36 @@ def limits_of(call: Call, target: Target, optimization: Optimization, *, now: fl
     left = max(0.0, deadline_of(call, optimization) - now)
     share = left if last else left * (1 - _SHARE_LEFT)
     reasoning = target.supports is not None and "reasoning" in target.supports
-    ttft = target.ttft_timeout or optimization.ttft_timeout or (_REASONING if reasoning else _FIRST_TOKEN)
+    ttft = target.ttft_timeout or optimization.ttft_timeout or _first_token(target, reasoning=reasoning)
     idle = target.stream_idle_timeout or optimization.stream_idle_timeout or (_REASONING if reasoning else _IDLE)
-    return Limits(deadline=now + min(share, target.timeout), ttft=None if last else ttft, idle=idle)
+    bound_by = "timeout" if target.timeout <= share else "timeout_seconds"
+    return Limits(now + min(share, target.timeout), None if last else ttft, idle, bound_by)
+
+
+def _first_token(target: Target, *, reasoning: bool) -> float:
+    """Give the seconds a first token may take where the file does not say.
+
+    An application may have to load the model first, and does not tell when it has: it has all its time.
+    """
+    if target.settings is not None and target.dialect != "embedded":
+        return target.timeout
+    return _REASONING if reasoning else _FIRST_TOKEN
+
+
+def recovery_of(target: Target, optimization: Optimization) -> Recovery:
+    """Give what becomes of a stream of a target that is cut."""
+    return target.stream_recovery or optimization.stream_recovery
+
+
+def hedge_delay(target: Target, optimization: Optimization, p95: float | None) -> float | None:
+    """Give the seconds after which the next target is asked too; None: it is not.
+
+    `p95` is the target's own, None where too little is known of it.
+    """
+    after = target.hedge_after if target.hedge_after is not None else optimization.hedge_after
+    if after == "off":
+        return None
+    return p95 if after == "p95" else after
 
 
 def attempts_on(target: Target, policy: RetryPolicy) -> int:
@@ -72,7 +101,11 @@ def pause_before(
         return asked if worth and asked < left else None
     if isinstance(error, RateLimitError) and not attempt.last:
         return None
-    pause = min(_first_pause(attempt.target, policy) * policy.backoff_multiplier ** (retry - 1), policy.max_backoff)
+    try:
+        grown = _first_pause(attempt.target, policy) * policy.backoff_multiplier ** (retry - 1)
+    except OverflowError:
+        grown = policy.max_backoff
+    pause = min(grown, policy.max_backoff)
     return pause if pause < left else None
 
 

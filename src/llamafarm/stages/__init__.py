@@ -7,5 +7,6 @@ from llamafarm.stages.queue import Queue
 from llamafarm.stages.reserve import Reserve
 from llamafarm.stages.retry import Retry
 from llamafarm.stages.send import Send
+from llamafarm.stages.watch import Watch
 
-__all__ = ["FallBack", "Observe", "Plan", "Queue", "Reserve", "Retry", "Send"]
+__all__ = ["FallBack", "Observe", "Plan", "Queue", "Reserve", "Retry", "Send", "Watch"]

@@ -2,96 +2,164 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llamafarm import errors
 from llamafarm.planning import body_for
-from llamafarm.planning.timing import deadline_of, limits_of
-from llamafarm.types import Attempt, AttemptRecord
+from llamafarm.planning.body import with_less_output
+from llamafarm.planning.timing import deadline_of, hedge_delay, limits_of, recovery_of
+from llamafarm.reply import Reply
+from llamafarm.stages.course import Course
+from llamafarm.stages.hedge import race
+from llamafarm.stages.recover import Beginning, Recovered, can_continue, can_go_on, read_whole
+from llamafarm.types import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from llamafarm.reply import Reply
+    from llamafarm.health import Health
     from llamafarm.spec.strategy import Strategy
     from llamafarm.types import Call, NextAttempt, Target
 
 __all__ = ["FallBack"]
 
-_USEFUL = (
-    errors.BadRequestError,
-    errors.ContentPolicyError,
-    errors.ContextExceededError,
-    errors.RateLimitError,
-    errors.QuotaError,
-    errors.CredentialsError,
-    errors.ModelMissingError,
-)
-"""What tells a caller most, when several targets failed for different reasons; others rank behind, the last first."""
+LONGEST_SILENCE = 60.0
+"""Seconds after which the last target that is left is asked again, however long a pause it asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class FallBack:
-    """The last of a call's stages: makes the attempts."""
+    """The last of a call's stages: makes the attempts, and alone puts several together to one reply."""
 
     strategy: Strategy
     attempt: NextAttempt
+    health: Health
 
     async def __call__(self, call: Call) -> Reply:
         """Try each target of `call.order`; raises AllFailedError with all attempts when none answers."""
-        failures: list[tuple[Target, errors.LlamaFarmError]] = []
-        for target, last in _with_last(call.order):
-            if any(not _may_follow(error, failed, target) for failed, error in failures):
-                continue
-            now = time.monotonic()
-            if failures and now >= deadline_of(call, self.strategy.optimization):
+        course = Course(call, self.health, self.strategy.optimization.failover_on)
+        while (target := course.next()) is not None:
+            if course.failures and time.monotonic() >= deadline_of(call, self.strategy.optimization):
                 break
-            attempt = self._prepare(call, target, now, last=last)
-            try:
-                return await self.attempt(attempt)
-            except errors.LlamaFarmError as error:
-                failures.append((target, error))
-                if attempt.record is None:  # refused before it was sent
-                    call.attempts.append(AttemptRecord(target.name, target.model, error.kind, str(error), 0.0))
-                if not error.try_next:
-                    break
-        raise _all_failed(call, failures)
+            reply = await self._ask(course, target)
+            if reply is not None:
+                return await self._recovering(course, reply)
+            if course.is_over:
+                break
+        raise course.failed()
 
-    def _prepare(self, call: Call, target: Target, now: float, *, last: bool) -> Attempt:
-        limits = limits_of(call, target, self.strategy.optimization, now=now, last=last)
-        body = body_for(call, target, self.strategy.constraints)
-        return Attempt(call, target, body, limits.deadline, limits.ttft, limits.idle, last)
+    async def _ask(self, course: Course, target: Target) -> Reply | None:
+        """Ask a target, and the one behind it too where the first is slow; None: failed, and noted."""
+        if not await self._cooled(course, target):
+            return None
+        delay = None
+        if not course.is_last:
+            p95 = self.health.p95(target, streamed=course.call.stream)
+            delay = hedge_delay(target, self.strategy.optimization, p95)
+        if delay is None:
+            return await self._try(course, target)
+        first = self._prepare(course, target, None)
+
+        def outrun() -> None:
+            first.outrun = True
+
+        return await race(
+            lambda: self._send(course, first),
+            lambda: self._hedge(course),
+            delay,
+            over=lambda: course.is_over,
+            outrun=outrun,
+        )
+
+    async def _hedge(self, course: Course) -> Reply | None:
+        target = course.next_available()  # nobody else: it is not needed
+        if target is None:
+            return None
+        try:
+            return await self._try(course, target)
+        except asyncio.CancelledError:
+            course.give_back(target)
+            raise
+
+    async def _cooled(self, course: Course, target: Target) -> bool:
+        """Wait until a target that asked for a pause, and is the last that is left, can be asked again."""
+        wait = self.health.cooling(target)
+        if not wait:
+            return True
+        if time.monotonic() + wait < deadline_of(course.call, self.strategy.optimization):
+            await asyncio.sleep(wait)
+            return True
+        if self.health.unasked_for(target) > LONGEST_SILENCE:  # it may have meant less than it said
+            return True
+        error = errors.RateLimitError(
+            f"{target.name} asked for a pause that lasts {wait:.0f} s more, which is longer than this request can wait",
+            retry_after=wait,
+        )
+        course.note(target, error)
+        return False
+
+    async def _try(self, course: Course, target: Target, beginning: Beginning | None = None) -> Reply | None:
+        return await self._send(course, self._prepare(course, target, beginning))
+
+    async def _send(self, course: Course, attempt: Attempt) -> Reply | None:
+        """Make an attempt; None: it failed, and is noted."""
+        target = attempt.target
+        try:
+            reply = await self.attempt(attempt)
+            if reply.is_refusal and (refusal := course.refusal_of(target)) is not None:
+                reply.break_off(refusal)
+                await reply.aclose()
+                raise refusal
+            if course.call.stream and recovery_of(target, self.strategy.optimization) == "buffer":
+                reply = await read_whole(reply, attempt.deadline)
+        except errors.LlamaFarmError as error:
+            course.note(target, error, attempt)
+            return None
+        return reply
+
+    def _prepare(self, course: Course, target: Target, beginning: Beginning | None) -> Attempt:
+        call, constraints = course.call, self.strategy.constraints
+        last = course.is_last
+        limits = limits_of(call, target, self.strategy.optimization, now=time.monotonic(), last=last)
+        body = body_for(call, target, constraints)
+        attempt = Attempt(call, target, body, limits.deadline, limits.ttft, limits.idle, last, limits.bound_by)
+        if beginning is not None:
+            attempt.beginning = beginning.given
+            attempt.body = with_less_output(body, beginning.tokens)
+        return attempt
+
+    async def _recovering(self, course: Course, reply: Reply) -> Reply:
+        """Have a streamed reply gone on with by later targets, where its strategy and the request allow it."""
+        call = course.call
+        _keep_last(call, reply)
+        if not call.stream or course.is_done or not can_continue(call):
+            return reply
+        if recovery_of(reply.target, self.strategy.optimization) != "continue":
+            return reply
+        recovered = Recovered(reply, lambda beginning: self._go_on(course, beginning), ends=course.ends)
+        whole = Reply(recovered, reply.target, reply.record)
+        recovered.on_switch(whole.answered_by)
+        await whole.prime()
+        return whole
+
+    async def _go_on(self, course: Course, beginning: Beginning) -> Reply | None:
+        """Have the first later target that can go on from the beginning of an answer; None: there is none."""
+        call = course.call
+        call.restart(beginning.bytes)
+        course.only(lambda target: can_go_on(call, target, beginning))
+        while not course.is_over and (target := course.next()) is not None:
+            if not await self._cooled(course, target):
+                continue
+            reply = await self._try(course, target, beginning)
+            if reply is not None:
+                return reply
+        return None
 
 
-def _with_last(order: Iterable[Target]) -> Iterator[tuple[Target, bool]]:
-    """Say of each target whether it is the last; reads one ahead and no further."""
-    targets = iter(order)
-    target = next(targets)
-    for following in targets:
-        yield target, False
-        target = following
-    yield target, True
-
-
-def _may_follow(error: errors.LlamaFarmError, failed: Target, target: Target) -> bool:
-    """Whether it makes sense to ask `target` after `failed` failed so: a prompt too long needs a larger window."""
-    if not isinstance(error, errors.ContextExceededError):
-        return True
-    if failed.context_window is None or target.context_window is None:
-        return True
-    return target.context_window > failed.context_window
-
-
-def _all_failed(call: Call, failures: list[tuple[Target, errors.LlamaFarmError]]) -> errors.AllFailedError:
-    causes = [error for _, error in failures]
-    ranked = [error for kind in _USEFUL for error in causes if isinstance(error, kind)]
-    cause = ranked[0] if ranked else causes[-1]
-    if len(failures) == 1:
-        message = str(cause)
-    else:
-        message = "every target failed: " + "; ".join(f"{target.name}: {error}" for target, error in failures)
-    failed = errors.AllFailedError(message, call.attempts, cause)
-    failed.__cause__ = cause
-    return failed
+def _keep_last(call: Call, reply: Reply) -> None:
+    """List the attempt that answers last: a hedge may have begun after it."""
+    for place, record in enumerate(call.attempts[:-1]):
+        if record is reply.record:
+            call.attempts.append(call.attempts.pop(place))
+            return

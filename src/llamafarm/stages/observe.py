@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,11 +36,13 @@ class Observe:
         except asyncio.CancelledError:
             self._report(call, Outcome("abandoned"))
             raise
-        reply.on_end(lambda outcome: self._report(call, outcome))
+        answering = weakref.ref(reply)  # its own hook must not keep it alive: dropped, it has to end at once
+        reply.on_end(lambda outcome: self._report(call, outcome, answering()))
         return reply
 
-    def _report(self, call: Call, outcome: Outcome) -> None:
-        answered = call.attempts[-1] if call.attempts else None
+    def _report(self, call: Call, outcome: Outcome, reply: Reply | None = None) -> None:
+        answered = reply.record if reply is not None else None
+        answered = answered or (call.attempts[-1] if call.attempts else None)
         first = outcome.first_token
         event = Event(
             id=call.id,

@@ -1,6 +1,6 @@
 """Sets aside what an attempt could cost before it is sent, and settles it to what it did cost.
 
-Innermost, so that every try is paid for at its own target's price.
+Within `retry`, so that every try is paid for at its own target's price.
 """
 
 from __future__ import annotations
@@ -31,26 +31,28 @@ class Reserve:
 
     async def __call__(self, attempt: Attempt, proceed: NextAttempt) -> Reply:
         """Reserve, send, settle; raises CostLimitError where the money left buys no answer at this target."""
-        held = self._hold(attempt)
+        worst = self._worst(attempt)
+        held = worst or 0
         attempt.call.held += held
         try:
             reply = await proceed(attempt)
         except LlamaFarmError as error:
-            _settle(attempt, held, held if error.billed else 0)
+            _settle(attempt, held, worst if error.billed else 0)
             raise
         except asyncio.CancelledError:
-            _settle(attempt, held, held)
+            _settle(attempt, held, worst)
             raise
-        reply.on_end(lambda outcome: _settle(attempt, held, _cost(attempt, held, outcome)))
+        reply.on_end(lambda outcome: _settle(attempt, held, _cost(attempt, worst, outcome)))
         return reply
 
-    def _hold(self, attempt: Attempt) -> int:
+    def _worst(self, attempt: Attempt) -> int | None:
+        """Give what the attempt could cost; None where nothing bounds it, and no limit asks for a bound."""
         call, target = attempt.call, attempt.target
         limit = money.limit_of(self.constraints)
         cap = money.output_cap(call, target, self.constraints)
         if limit is not None:
             cap = self._affordable(attempt, cap, limit - call.spent - call.held)
-        return money.worst_case(target, call, cap) or 0
+        return money.worst_case(target, call, cap)
 
     def _affordable(self, attempt: Attempt, cap: int | None, left: int) -> int | None:
         """Give the output limit that the money left buys: the one asked for, else the largest there is."""
@@ -71,21 +73,21 @@ class Reserve:
         )
 
 
-def _cost(attempt: Attempt, held: int, outcome: Outcome) -> int:
-    if attempt.target.price is None:
-        return 0
-    if outcome.usage is not None:
+def _cost(attempt: Attempt, worst: int | None, outcome: Outcome) -> int | None:
+    if outcome.usage is not None and attempt.target.price is not None:
         return catalog.cost(outcome.usage, attempt.target.price)
     if outcome.ended == "failed" and outcome.error is not None and not outcome.error.billed:
         return 0
-    return held  # what came before a cut was worked for, whatever the error that cut it
+    return worst  # what came before a cut was worked for, whatever the error that cut it
 
 
-def _settle(attempt: Attempt, held: int, cost: int) -> None:
+def _settle(attempt: Attempt, held: int, cost: int | None) -> None:
+    """Put what it cost in the place of what was held for it; None: nobody can tell what it cost."""
     call = attempt.call
     call.held -= held
-    call.spent += cost
-    if attempt.target.price is None:
+    if cost is None:
         call.unpriced = True
-    if attempt.record is not None:
-        attempt.record.cost = cost
+    else:
+        call.spent += cost
+        if attempt.record is not None:
+            attempt.record.cost = cost

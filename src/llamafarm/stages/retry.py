@@ -56,3 +56,4 @@ class Retry:
     def _refresh(self, attempt: Attempt) -> None:
         limits = limits_of(attempt.call, attempt.target, self.optimization, now=time.monotonic(), last=attempt.last)
         attempt.deadline, attempt.ttft, attempt.idle = limits.deadline, limits.ttft, limits.idle
+        attempt.bound_by = limits.bound_by

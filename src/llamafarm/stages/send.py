@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llamafarm.errors import LlamaFarmError
-from llamafarm.reply import Reply
+from llamafarm.reply import Reply, defect
+from llamafarm.stages.verify import verified
 from llamafarm.types import AttemptRecord
 
 if TYPE_CHECKING:
@@ -31,17 +32,24 @@ class Send:
         target = attempt.target
         record = AttemptRecord(target.name, target.model, "ok", None, 0.0)
         attempt.record = record
+        attempt.notes.clear()
         attempt.call.attempts.append(record)
         try:
             events = await self.upstreams[target.dialect].send(attempt)
-            reply = Reply(events, target)
+            reply = Reply(verified(events, attempt), target, record)
             await reply.prime()
         except LlamaFarmError as error:
             _close(record, started, error)
             raise
+        except Exception as error:
+            failure = defect(target, error)
+            _close(record, started, failure)
+            raise failure from error
         except BaseException:
             record.outcome, record.ms = "abandoned", (time.monotonic() - started) * 1e3
             raise
+        finally:
+            record.notes = tuple(attempt.notes)
         reply.on_end(lambda outcome: _close(record, started, outcome.error, outcome))
         return reply
 

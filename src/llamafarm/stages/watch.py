@@ -1,0 +1,40 @@
+"""Tells the record of a target's health how each try there went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llamafarm.errors import LlamaFarmError
+
+if TYPE_CHECKING:
+    from llamafarm.health import Health
+    from llamafarm.reply import Reply
+    from llamafarm.types import Attempt, NextAttempt
+
+__all__ = ["Watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Behind `reserve`, so that it sees only what was sent."""
+
+    health: Health
+
+    async def __call__(self, attempt: Attempt, proceed: NextAttempt) -> Reply:
+        """Watch one try from its sending to the end of its reply."""
+        trial = self.health.begin(attempt.target)
+        try:
+            reply = await proceed(attempt)
+        except LlamaFarmError as error:
+            trial.failed(error)
+            raise
+        except BaseException:
+            if attempt.outrun:
+                trial.outrun()
+            else:
+                trial.abandoned()
+            raise
+        trial.answered(streamed=attempt.call.stream)
+        reply.on_end(trial.ended)
+        return reply

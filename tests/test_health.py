@@ -1,0 +1,307 @@
+"""When a target is left out, and how it comes back."""
+
+import logging
+import math
+
+import pytest
+
+from llamafarm import errors
+from llamafarm.health import BAD_SECONDS, LEAST, OPEN_SECONDS, UNKNOWN, WINDOW, Health
+from llamafarm.types import Outcome, Target
+
+TARGET = Target("t", "custom", "openai", "m", base_url="https://a.example/v1")
+DOWN = errors.TransientError("down", upstream_status=503)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def health(clock):
+    return Health(clock)
+
+
+def fail(health, error=DOWN, times=1):
+    for _ in range(times):
+        health.begin(TARGET).failed(error)
+
+
+def succeed(health, times=1):
+    for _ in range(times):
+        trial = health.begin(TARGET)
+        trial.answered(streamed=True)
+        trial.ended(Outcome("complete"))
+
+
+def test_nothing_is_known_of_a_target_that_was_never_asked(health):
+    assert health.figures(TARGET) is UNKNOWN
+    assert health.is_available(TARGET)
+    assert health.cooling(TARGET) == 0
+    assert health.p95(TARGET, streamed=True) is None
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "left_out"),
+    [(0, LEAST - 1, False), (0, LEAST, True), (5, 5, True), (6, 5, False), (1, 4, True)],
+)
+def test_half_of_enough_answers_failing_opens_the_breaker(health, good, bad, left_out):
+    succeed(health, good)
+    fail(health, times=bad)
+    assert health.is_available(TARGET) is not left_out
+    assert health.figures(TARGET).available is not left_out
+
+
+def test_old_failures_do_not_count(health, clock):
+    fail(health, times=LEAST - 1)
+    clock.now += WINDOW + 1
+    fail(health)
+    assert health.is_available(TARGET)
+
+
+def test_one_request_at_a_time_finds_out_whether_it_is_back(health, clock):
+    fail(health, times=LEAST)
+    clock.now += OPEN_SECONDS - 0.01
+    assert not health.is_available(TARGET)
+    clock.now += 0.02
+    assert health.is_available(TARGET)
+    probe = health.begin(TARGET)
+    assert not health.is_available(TARGET), "one is on its way"
+    probe.failed(DOWN)
+    assert not health.is_available(TARGET), "it failed"
+    clock.now += OPEN_SECONDS
+    probe = health.begin(TARGET)
+    probe.answered(streamed=True)
+    assert health.is_available(TARGET), "its first token is in: nobody waits for the end of a long stream"
+    assert OPEN_SECONDS < 15
+
+
+def test_a_probe_that_nobody_waits_for_leaves_the_place_to_another(health, clock):
+    fail(health, times=LEAST)
+    clock.now += OPEN_SECONDS
+    probe = health.begin(TARGET)
+    probe.abandoned()
+    assert health.is_available(TARGET)
+
+
+def test_a_probe_that_hangs_does_not_keep_the_next_from_being_sent(health, clock):
+    fail(health, times=LEAST)
+    clock.now += OPEN_SECONDS
+    hanging = health.begin(TARGET)
+    clock.now += OPEN_SECONDS - 0.01
+    assert not health.is_available(TARGET)
+    clock.now += 0.01
+    assert health.is_available(TARGET)
+    next_one = health.begin(TARGET)
+    hanging.failed(DOWN)
+    assert not health.is_available(TARGET), "the next is on its way"
+    next_one.answered(streamed=True)
+    assert health.is_available(TARGET)
+
+
+def test_what_was_sent_before_it_came_back_does_not_open_it_again(health, clock):
+    fail(health, times=LEAST)
+    clock.now += OPEN_SECONDS - 1
+    late = [health.begin(TARGET) for _ in range(20)]  # forced: nobody else was left
+    clock.now += 1
+    succeed(health)
+    for trial in late:
+        trial.failed(DOWN)
+    assert health.is_available(TARGET)
+
+
+def test_a_straggler_from_before_does_not_keep_it_out(health, clock):
+    straggler = health.begin(TARGET)
+    fail(health, times=LEAST)
+    clock.now += OPEN_SECONDS
+    straggler.failed(DOWN)
+    assert health.is_available(TARGET)
+
+
+def test_after_its_return_it_starts_with_a_clean_record(health, clock):
+    fail(health, times=LEAST)
+    clock.now += OPEN_SECONDS
+    succeed(health)
+    fail(health, times=LEAST - 2)
+    assert health.is_available(TARGET)
+
+
+@pytest.mark.parametrize("error", [errors.QuotaError("q"), errors.CredentialsError("c"), errors.ModelMissingError("m")])
+def test_what_a_person_has_to_mend_marks_it_bad(health, clock, caplog, error):
+    with caplog.at_level(logging.WARNING, "llamafarm"):
+        fail(health, error)
+    assert "t is left out for 60 s" in caplog.text
+    clock.now += BAD_SECONDS - 1
+    assert not health.is_available(TARGET)
+    clock.now += 1
+    assert health.is_available(TARGET)
+    probe = health.begin(TARGET)
+    assert not health.is_available(TARGET)
+    probe.failed(error)
+    clock.now += BAD_SECONDS - 1
+    assert not health.is_available(TARGET)
+
+
+def test_a_rate_limit_cools_it_down_for_as_long_as_it_asked(health, clock):
+    fail(health, errors.RateLimitError("slow", retry_after=20))
+    assert not health.is_available(TARGET)
+    assert health.cooling(TARGET) == 20
+    clock.now += 20
+    assert health.is_available(TARGET)
+    assert health.cooling(TARGET) == 0
+    first = health.begin(TARGET)
+    assert health.is_available(TARGET), "no probe is needed: it said when"
+    first.abandoned()
+
+
+def test_a_shorter_pause_does_not_take_back_a_longer_one(health):
+    fail(health, errors.RateLimitError("slow", retry_after=50))
+    fail(health, errors.RateLimitError("slow", retry_after=5))
+    assert health.cooling(TARGET) == 50
+
+
+def test_what_this_program_could_not_ask_says_nothing(health, clock):
+    fail(health, errors.CredentialsError("c"))
+    clock.now += BAD_SECONDS
+    fail(health, errors.UntranslatableError("n"))
+    health.begin(TARGET)
+    assert not health.is_available(TARGET), "it is still on trial"
+
+
+def test_any_failure_that_asks_for_a_pause_gets_it(health, clock):
+    fail(health, errors.TransientError("busy", upstream_status=503, retry_after=30))
+    assert health.cooling(TARGET) == 30
+    clock.now += 30
+    assert health.is_available(TARGET)
+
+
+def test_a_rate_limit_without_a_time_changes_nothing(health):
+    fail(health, errors.RateLimitError("slow"), times=20)
+    assert health.is_available(TARGET)
+
+
+def test_an_absurd_pause_is_not_believed(health):
+    fail(health, errors.RateLimitError("slow", retry_after=1e12))
+    assert health.cooling(TARGET) == 3600
+
+
+@pytest.mark.parametrize(
+    "error", [errors.BadRequestError("b"), errors.ContextExceededError("c"), errors.ContentPolicyError("p")]
+)
+def test_refusing_one_request_is_a_sign_of_life(health, clock, error):
+    fail(health, error, times=20)
+    assert health.is_available(TARGET)
+    fail(health, times=LEAST)
+    clock.now += OPEN_SECONDS
+    fail(health, error)
+    other = health.begin(TARGET)
+    assert health.is_available(TARGET)
+    other.abandoned()
+
+
+@pytest.mark.parametrize("error", [errors.CostLimitError("c"), errors.BlockedError("b")])
+def test_what_was_never_sent_says_nothing(health, clock, error):
+    fail(health, error, times=20)
+    assert health.is_available(TARGET)
+    fail(health, times=LEAST)
+    clock.now += OPEN_SECONDS
+    fail(health, error)
+    health.begin(TARGET)
+    assert not health.is_available(TARGET), "it is still on trial"
+
+
+def test_a_cut_after_the_first_token_counts(health):
+    for _ in range(LEAST):
+        trial = health.begin(TARGET)
+        trial.answered(streamed=True)
+        trial.ended(Outcome("cut", error=errors.StreamCutError("cut")))
+    assert not health.is_available(TARGET)
+
+
+def test_what_began_well_counts_at_once_and_turns_bad_where_it_is_cut(health):
+    for _ in range(6):
+        health.begin(TARGET).answered(streamed=True)  # still at it, or left by its reader
+    fail(health, times=5)
+    assert health.is_available(TARGET), "5 of 11"
+    for _ in range(3):
+        trial = health.begin(TARGET)
+        trial.answered(streamed=True)
+        trial.ended(Outcome("cut", error=errors.StreamCutError("cut")))
+    assert not health.is_available(TARGET), "8 of 14"
+
+
+def test_a_probe_that_is_cut_has_not_passed(health, clock):
+    fail(health, times=LEAST)
+    clock.now += OPEN_SECONDS
+    probe = health.begin(TARGET)
+    probe.answered(streamed=True)
+    assert health.is_available(TARGET)
+    probe.ended(Outcome("cut", error=errors.StreamCutError("cut")))
+    assert not health.is_available(TARGET)
+
+
+def test_what_was_sent_before_it_failed_does_not_bring_it_back(health, clock):
+    early = health.begin(TARGET)
+    fail(health, times=LEAST)
+    early.answered(streamed=True)
+    assert not health.is_available(TARGET)
+
+
+def test_whoever_is_to_find_out_is_one(health, clock):
+    assert health.claim(TARGET)
+    fail(health, times=LEAST)
+    assert not health.claim(TARGET)
+    clock.now += OPEN_SECONDS
+    assert health.claim(TARGET)
+    assert not health.claim(TARGET)
+    assert not health.is_available(TARGET)
+    clock.now += 1.1
+    assert health.claim(TARGET), "whoever claimed it never asked"
+    health.begin(TARGET).answered(streamed=True)
+    assert health.claim(TARGET)
+    assert health.claim(TARGET)
+
+
+def test_since_when_nobody_asked(health, clock):
+    assert health.unasked_for(TARGET) == math.inf
+    health.begin(TARGET)
+    clock.now += 7
+    assert health.unasked_for(TARGET) == 7
+
+
+def test_targets_that_are_the_same_one_share_their_record(health):
+    fail(health, times=LEAST)
+    twin = Target("other name", "custom", "openai", "m", base_url="https://a.example/v1")
+    other = Target("t", "custom", "openai", "m2", base_url="https://a.example/v1")
+    assert not health.is_available(twin)
+    assert health.is_available(other)
+
+
+def test_in_flight_counts_until_the_end_of_the_reply(health):
+    trial, second = health.begin(TARGET), health.begin(TARGET)
+    assert health.figures(TARGET).in_flight == 2
+    trial.answered(streamed=True)
+    assert health.figures(TARGET).in_flight == 2
+    trial.ended(Outcome("complete"))
+    second.abandoned()
+    assert health.figures(TARGET).in_flight == 0
+
+
+def test_latency_and_its_95th_percentile(health, clock):
+    for tenths in range(1, 21):
+        trial = health.begin(TARGET)
+        clock.now += tenths / 10
+        trial.answered(streamed=True)
+        trial.ended(Outcome("complete"))
+    assert math.isclose(health.p95(TARGET, streamed=True), 1.9, abs_tol=1e-6)
+    assert health.p95(TARGET, streamed=False) is None
+    assert 1.0 < health.figures(TARGET).latency < 2.0
