@@ -10,14 +10,15 @@ import struct
 from collections import Counter
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from llamafarm.errors import ModelFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
-__all__ = ["MAGIC", "Gguf", "read_gguf"]
+__all__ = ["MAGIC", "Gguf", "read_fields", "read_gguf"]
 
 MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -27,6 +28,7 @@ _MAX_COUNT = 1 << 20  # of tensors, and of keys: the largest models have some th
 _MAX_ARRAY = 1 << 26
 _MAX_DIMENSIONS = 4
 _STEP = 4 << 20
+T = TypeVar("T")
 _Value = str | int | float | bool | None
 
 _STRING, _ARRAY = 8, 9
@@ -167,16 +169,49 @@ class _Header:
             return self.text()
         if kind != _ARRAY:
             return self.scalar(_layout(kind))
+        element, count = self._array()
+        if element == _STRING:
+            self._texts(count)
+        else:
+            self.skip(_layout(element).size * count)
+        return None
+
+    def array(self) -> list[_Value]:
+        """Read an array of texts or numbers."""
+        element, count = self._array()
+        if element == _STRING:
+            return [self._data[start:end].decode("utf-8", "replace") for start, end in self._texts(count)]
+        layout = _layout(element)
+        start = self.skip(layout.size * count)
+        return [value for (value,) in layout.iter_unpack(memoryview(self._data)[start : self.position])]
+
+    def _array(self) -> tuple[int, int]:
+        """Read the type of an array's elements, and their number."""
         element = self.integer(_SCALARS[4], 12, "as an array's type")
         count = self.integer(_LENGTH, _MAX_ARRAY, "elements in one array")
         if element == _ARRAY:
             raise ModelFileError("its header has an array of arrays")
-        if element == _STRING:
-            for _ in range(count):
-                self.skip(self.integer(_LENGTH, _MAX_STRING, "bytes in one string"))
-        else:
-            self.skip(_layout(element).size * count)
-        return None
+        return element, count
+
+    def _texts(self, count: int) -> list[tuple[int, int]]:
+        """Give where each of so many strings starts and ends; a vocabulary has a hundred thousand and more."""
+        found: list[tuple[int, int]] = []
+        data, length_of, at = self._data, _LENGTH.unpack_from, self.position
+        for _ in range(count):
+            start = at + _LENGTH.size
+            if start > len(data):
+                self.position = at
+                self.skip(_LENGTH.size)
+            (length,) = length_of(data, at)
+            if length > _MAX_STRING:
+                raise ModelFileError(f"its header claims {length} bytes in one string")
+            at = start + length
+            if at > len(data):
+                self.position = start
+                self.skip(length)
+            found.append((start, at))
+        self.position = at
+        return found
 
 
 def _layout(kind: int) -> struct.Struct:
@@ -191,16 +226,29 @@ def read_gguf(path: Path) -> Gguf:
 
     Raises `ModelFileError` naming the file and what is wrong with it.
     """
+    return _opened(path, _read)
+
+
+def read_fields(path: Path, names: Collection[str]) -> dict[str, _Value | list[_Value]]:
+    """Read the values of these names from the header of a GGUF file, arrays too, and nothing behind the last of them.
+
+    A name that it does not have is left out. Raises `ModelFileError` where the file cannot be read so far.
+    """
+    return _opened(path, lambda file, size: _read_fields(file, size, names))
+
+
+def _opened(path: Path, read: Callable[[BinaryIO, int], T]) -> T:
     try:
         with path.open("rb") as file:
-            return _read(file, path.stat().st_size)
+            return read(file, path.stat().st_size)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{path} is not a usable GGUF file: {error}") from error
 
 
-def _read(file: BinaryIO, size: int) -> Gguf:
+def _begin(file: BinaryIO, size: int) -> tuple[_Header, int, int]:
+    """Read up to the first key; give how many tensors and keys there are."""
     header = _Header(file, size)
     start = file.read(len(MAGIC))
     if start != MAGIC:
@@ -210,7 +258,26 @@ def _read(file: BinaryIO, size: int) -> Gguf:
         known = " and ".join(map(str, _VERSIONS))
         raise ModelFileError(f"it has version {version} (or another byte order); versions {known} are known")
     tensor_count = header.integer(_LENGTH, _MAX_COUNT, "tensors")
-    key_count = header.integer(_LENGTH, _MAX_COUNT, "keys")
+    return header, tensor_count, header.integer(_LENGTH, _MAX_COUNT, "keys")
+
+
+def _read_fields(file: BinaryIO, size: int, names: Collection[str]) -> dict[str, _Value | list[_Value]]:
+    header, _, key_count = _begin(file, size)
+    found: dict[str, _Value | list[_Value]] = {}
+    for _ in range(key_count):
+        key = header.text()
+        kind = header.integer(_SCALARS[4], 12, "as a value's type")
+        wanted = key in names
+        value = header.array() if wanted and kind == _ARRAY else header.value(kind)
+        if wanted:
+            found[key] = value
+            if len(found) == len(names):
+                break
+    return found
+
+
+def _read(file: BinaryIO, size: int) -> Gguf:
+    header, tensor_count, key_count = _begin(file, size)
     fields: dict[str, _Value] = {}
     for _ in range(key_count):
         key = header.text()

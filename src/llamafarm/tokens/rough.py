@@ -1,4 +1,4 @@
-"""How many tokens a text has, where no tokenizer is at hand: an estimate for planning, and a bound for money."""
+"""What can be said of a text's tokens without a tokenizer: an estimate for planning, and a bound for money."""
 
 from __future__ import annotations
 
