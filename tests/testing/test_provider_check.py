@@ -11,7 +11,7 @@ from llamafarm.errors import (
     RateLimitError,
     TransientError,
 )
-from llamafarm.providers.openai import OpenAI
+from llamafarm.providers.openai.provider import OpenAI
 from llamafarm.testing import Bench, FakeAnswer, FakeProvider, FakeServer, Scenario, check_provider
 from llamafarm.testing.fake_server import answer, events, raw, reply, silence
 from llamafarm.testing.provider_check import CANARY

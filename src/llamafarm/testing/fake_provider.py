@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from llamafarm.errors import AttemptError, ResourceError, StreamCutError
+from llamafarm.stages.verify import count_inputs
 from llamafarm.types import Chunk, Operation, Status, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class _FakeReply:
         self._ended = False
         embeds = attempt.call.operation is Operation.EMBEDDING
         self._cut = None if embeds else _end_of(answer, self._name)
-        self._chunks = [_vector(answer)] if embeds else _chunks(answer, attempt)
+        self._chunks = [_vectors(answer, attempt)] if embeds else _chunks(answer, attempt)
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return self
@@ -123,9 +124,10 @@ def _end_of(answer: FakeAnswer, name: str) -> AttemptError | ResourceError | Non
     return None if answer.finish_reason else StreamCutError(f"fake ({name}) ended without a finish reason")
 
 
-def _vector(answer: FakeAnswer) -> Chunk:
-    body = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.6, 0.8]}]}
-    return Chunk(msgspec.json.encode(body), usage=answer.usage)
+def _vectors(answer: FakeAnswer, attempt: Attempt) -> Chunk:
+    count = count_inputs(attempt.body.get("input"))
+    data = [{"object": "embedding", "index": place, "embedding": [0.6, 0.8]} for place in range(count)]
+    return Chunk(msgspec.json.encode({"object": "list", "data": data}), usage=answer.usage)
 
 
 def _chunks(answer: FakeAnswer, attempt: Attempt) -> list[Chunk]:

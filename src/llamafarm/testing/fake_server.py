@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
+from llamafarm.stages.verify import count_inputs
+
 if TYPE_CHECKING:
     import ssl
     from pathlib import Path
@@ -72,7 +74,8 @@ def answer(
             listed = [{"id": name, "object": "model", "owned_by": "fake"} for name in models]
             await reply(200, {"object": "list", "data": listed})(request, writer)
         elif request.path.partition("?")[0].endswith("/embeddings"):
-            data = [{"object": "embedding", "index": 0, "embedding": [0.6, 0.8]}]
+            count = count_inputs(request.json.get("input"))
+            data = [{"object": "embedding", "index": place, "embedding": [0.6, 0.8]} for place in range(count)]
             await reply(200, {"object": "list", "data": data, "usage": counts})(request, writer)
         elif request.json.get("stream"):
             await events(*_stream(text, counts, chat=request.path.partition("?")[0].endswith("/chat/completions")))(
