@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llamafarm.errors import AllFailedError, ConfigError, LlamaFarmError, RefusedError, StreamCutError
-    from llamafarm.farm import AnswerStream, Embeddings, Farm, Options
-    from llamafarm.types import Answer, Chunk, Usage
+    from llamafarm.farm import AnswerStream, Embeddings, Farm, Image, Images, Options
+    from llamafarm.types import Answer, Choice, Chunk, Usage
 
 __version__ = "0.1.0"
 
@@ -25,10 +25,13 @@ __all__ = [
     "AllFailedError",
     "Answer",
     "AnswerStream",
+    "Choice",
     "Chunk",
     "ConfigError",
     "Embeddings",
     "Farm",
+    "Image",
+    "Images",
     "LlamaFarmError",
     "Options",
     "RefusedError",
@@ -40,10 +43,13 @@ _HOMES = {
     "AllFailedError": "errors",
     "Answer": "types",
     "AnswerStream": "farm",
+    "Choice": "types",
     "Chunk": "types",
     "ConfigError": "errors",
     "Embeddings": "farm",
     "Farm": "farm",
+    "Image": "farm",
+    "Images": "farm",
     "LlamaFarmError": "errors",
     "Options": "farm",
     "RefusedError": "errors",

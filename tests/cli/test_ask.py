@@ -52,7 +52,17 @@ async def test_json_has_the_attempts_in_order_and_the_answering_one_last(tmp_pat
         chain(tmp_path, broken=a.base_url, good=b.base_url)
         run = await ask("generate", "Hello?", "--output", "json", cwd=tmp_path)
     shown = run.json
-    assert list(shown) == ["text", "strategy", "target", "model", "finish_reason", "usage", "cost_usd", "attempts"]
+    assert list(shown) == [
+        "text",
+        "strategy",
+        "target",
+        "model",
+        "finish_reason",
+        "usage",
+        "cost_usd",
+        "attempts",
+        "notes",
+    ]
     assert (shown["text"], shown["strategy"], shown["target"], shown["model"]) == ("Yes.", "test", "good", "good-model")
     assert shown["usage"] == {"input_tokens": 9, "output_tokens": 2}
     assert shown["finish_reason"] == "stop"
@@ -191,7 +201,8 @@ async def test_verbose_says_how_it_went_on_stderr(tmp_path):
 
 async def test_complete_continues_a_text(tmp_path):
     async with FakeServer(answer("lazy dog")) as server:
-        chain(tmp_path, first=server.base_url)
+        file = chain(tmp_path, first=server.base_url)
+        file.write_text(file.read_text().replace("max_retries: 0", "max_retries: 0, supports: [fim]"))
         streamed = await ask("complete", "Over the", "--suffix", ".", cwd=tmp_path)
         whole = await ask("complete", "Over the", "--output", "json", cwd=tmp_path)
     assert streamed.out == "lazy dog\n"
@@ -306,7 +317,8 @@ def test_the_embedded_engine_answers_without_the_http_library(tmp_path, smollm2,
     )
     assert run.returncode == 0, run.stderr
     assert "Paris" in run.stdout
-    assert run.stderr == ""
+    reason = "ollama: cannot connect to localhost:11434: nothing listens there; start the server or check base_url"
+    assert run.stderr == f"llamafarm: answered by embedded, not model_app: {reason}\n"
 
 
 async def test_a_closed_stdout_is_no_crash(tmp_path):
@@ -326,9 +338,9 @@ def test_every_error_of_a_file_is_a_line_and_nothing_else_is(tmp_path):
     )
     run = llamafarm("generate", "Hi", cwd=tmp_path)
     assert run.code == 2
-    assert len(run.err.splitlines()) == 2
-    assert "bse_url" in run.err.splitlines()[0]
-    assert "timeout" in run.err.splitlines()[1]
+    first, *errors = run.err.splitlines()
+    assert first == "llamafarm: strategies.yaml: 2 errors"
+    assert ["bse_url" in errors[0], "timeout" in errors[1], len(errors)] == [True, True, 2]
 
 
 async def test_a_target_that_a_rule_chose_is_not_called_a_detour(tmp_path):
@@ -341,3 +353,35 @@ async def test_a_target_that_a_rule_chose_is_not_called_a_detour(tmp_path):
         )
         run = await ask("generate", "Hi", "--tag", "urgent", cwd=tmp_path)
     assert (run.out, run.err) == ("Yes.\n", "")
+
+
+async def test_quiet_wins_over_verbose(tmp_path):
+    async with FakeServer(answer("Yes.")) as server:
+        chain(tmp_path, first=server.base_url)
+        run = await ask("generate", "Hi", "-q", "-v", cwd=tmp_path)
+    assert (run.code, run.out, run.err) == (0, "Yes.\n", "")
+
+
+async def test_where_all_fail_those_that_could_not_be_asked_are_named(tmp_path):
+    (tmp_path / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    more = "routing_rules: [{condition: urgent, target: seeing, fallback: false}]"
+    file = chain(tmp_path, more, seeing=refused(), blind=refused())
+    file.write_text(file.read_text().replace("default_model: blind", "supports: [json], default_model: blind"))
+    run = await ask("generate", "Hi", "--image", "p.png", cwd=tmp_path)
+    alone = [
+        await ask("generate", "Hi", "--image", "p.png", *option, cwd=tmp_path)
+        for option in (("--model", "test/seeing"), ("--tag", "urgent"))
+    ]
+    assert run.code == 1
+    noted, failed = run.err.splitlines()
+    assert noted.startswith("llamafarm: not asked: blind: ")
+    assert "cannot connect" in failed
+    for other in alone:
+        other.assert_one_clear_line(1)
+
+
+async def test_without_a_log_nothing_of_one_is_shown(tmp_path):
+    async with FakeServer(reply(401, {"error": {"message": "no such key"}})) as server:
+        chain(tmp_path, first=server.base_url)
+        run = await ask("generate", "Hi", cwd=tmp_path)
+    run.assert_one_clear_line(1)

@@ -223,7 +223,7 @@ async def test_a_signal_lets_the_lines_in_flight_end(tmp_path, number):
         _, rest = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 130
     assert b"stopping: 2 lines in flight" in said
-    assert b"stopped before 8 lines were asked: run the same command again" in rest
+    assert b"stopped before 8 lines could be asked: run the same command again" in rest
     assert sorted(by_index((tmp_path / "out.jsonl").read_text())) == [0, 1]
 
 

@@ -11,7 +11,7 @@ from llamafarm.cli.batch.lines import Line
 from llamafarm.cli.batch.run import Run
 from llamafarm.cli.settings import Settings
 from llamafarm.testing import FakeServer
-from llamafarm.testing.fake_server import answer
+from llamafarm.testing.fake_server import answer, reply
 from tests.cli.asking import ask, chain, lines
 
 
@@ -94,3 +94,44 @@ async def test_tags_in_a_lines_metadata_are_seen_by_the_rules(tmp_path):
         run = await ask("batch", "in.jsonl", cwd=tmp_path)
     found = by_index(run.out)
     assert [found[index]["target"] for index in range(4)] == ["second", "second", "second", "first"]
+
+
+async def test_what_would_be_answered_more_than_once_is_refused(tmp_path):
+    given = [
+        {"prompt": "x", "params": {"n": 2}},
+        {"prompt": "x", "n": 3},
+        {"prompt": "x", "params": {"best_of": 2}},
+        {"body": {"messages": [{"role": "user", "content": "x"}], "n": 2}},
+        {"url": "/v1/completions", "body": {"prompt": ["one", "two"]}},
+        {"url": "/v1/completions", "body": {"prompt": [[1, 2], [3]]}},
+        {"prompt": "x", "params": {"stream": True}},
+        {"prompt": "x", "params": {"messages": []}},
+    ]
+    fine = [{"prompt": "x", "n": 1}, {"url": "/v1/completions", "body": {"prompt": [1, 2, 3]}}]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(item) + "\n" for item in given + fine))
+    async with FakeServer(answer("Yes.")) as server:
+        chain(tmp_path, first=server.base_url)
+        run = await ask("batch", "in.jsonl", cwd=tmp_path)
+    found = by_index(run.out)
+    assert [found[index]["error"]["kind"] for index in range(len(given))] == ["bad_call"] * len(given)
+    assert [found[index]["text"] for index in range(len(given), len(found))] == ["Yes."] * len(fine)
+    assert "`n` is 3, but a line has one answer" in found[1]["error"]["message"]
+    assert "holds 2 prompts" in found[4]["error"]["message"]
+    assert len(server.requests) == len(fine)
+
+
+async def test_numbers_of_tokens_are_one_text_to_embed(tmp_path):
+    async def vectors(request, writer):
+        texts = request.json["input"]
+        count = 1 if isinstance(texts[0], int) else len(texts)
+        data = [{"object": "embedding", "index": at, "embedding": [at]} for at in range(count)]
+        await reply(200, {"object": "list", "data": data, "usage": {"prompt_tokens": 3}})(request, writer)
+
+    given = [{"url": "/v1/embeddings", "body": {"input": texts}} for texts in ([1, 2, 3], ["a", "b"], [[1], [2, 3]])]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(item) + "\n" for item in given))
+    async with FakeServer(vectors) as server:
+        chain(tmp_path, first=server.base_url)
+        run = await ask("batch", "in.jsonl", cwd=tmp_path)
+    found = by_index(run.out)
+    assert run.code == 0, run.out
+    assert [len(found[index]["vectors"]) for index in range(3)] == [1, 2, 2]

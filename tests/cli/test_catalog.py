@@ -118,3 +118,11 @@ def test_amounts(shown, wanted):
 def test_columns_line_up():
     assert columns(("a", "n"), [("long", "1"), ("b", "22")], right=(1,)) == "a      n\nlong   1\nb     22\n"
     assert columns(("a", "b"), [("x", "")]) == "a  b\nx\n"
+
+
+def test_a_price_that_is_the_highest_of_several_says_so(tmp_path):
+    row = next(row for row in catalog.models_of("deepseek") if row.ceiling)
+    found = llamafarm("catalog", "info", f"deepseek/{row.id}", "--output", "json", cwd=tmp_path).json
+    assert found["models"][0]["price_is_ceiling"] is True
+    assert "≤" in llamafarm("catalog", "search", "deepseek", row.id, cwd=tmp_path, PYTHONUTF8="1").out
+    assert per_million({"input": 1.0, "output": 2.0}, ceiling=True) == ("≤1", "≤2")

@@ -235,3 +235,19 @@ async def test_the_embedded_engine_is_stopped_in_the_middle_and_goes_on(tmp_path
         await terminal.until("> ")
         terminal.type("/exit\n")
         assert await terminal.code() == 0
+
+
+async def test_a_model_that_nobody_has_is_said_before_the_first_question(tmp_path):
+    chain(tmp_path, first=refused())
+    run = await ask("chat", "--model", "nope", cwd=tmp_path, stdin="")
+    run.assert_one_clear_line(3)
+    assert "'nope'" in run.err
+
+
+async def test_markdown_is_for_reading_and_one_of_something_is_one(tmp_path):
+    async with FakeServer(answer("One.")) as server:
+        chain(tmp_path, first=server.base_url)
+        run = await ask("chat", cwd=tmp_path, stdin="one\n/cost\n/save c.md\n/load c.md\n")
+    assert "1 answer, 9 + 2 tokens" in run.err
+    assert "c.md: Markdown is for reading only" in run.err
+    assert "JSON is malformed" not in run.err

@@ -85,3 +85,27 @@ def test_an_unknown_target_is_one_clear_line(tmp_path):
     run = llamafarm("compare", "Hi", "--target", "nobody", cwd=tmp_path)
     run.assert_one_clear_line(3)
     assert "it has: one, one-model" in run.err
+
+
+async def test_a_named_target_does_not_get_past_a_rule_for_a_local_one(tmp_path):
+    more = "routing_rules: [{condition: private, target: here}, {condition: mine, target: gone}]"
+    async with FakeServer(answer("Yes.")) as server:
+        file = chain(tmp_path, more, away=server.base_url)
+        here = "here: {type: llamacpp, config: {engine: embedded, default_model: ./none.gguf}}"
+        gone = "gone: {type: llamacpp, config: {engine: embedded, default_model: ./gone.gguf, context_window: 1}}"
+        text = file.read_text().replace("      away:", f"      {here}\n      {gone}\n      away:")
+        file.write_text(text.replace("[away]", "[away, here]"))
+        refused_names = [
+            await ask("compare", "Hi", *names, "--tag", "private", cwd=tmp_path)
+            for names in (("--target", "away"), ("--model", "away-model"), ("--target", "here", "--target", "away"))
+        ]
+        left = await ask("compare", "Hi", "--target", "here", "--tag", "private", "--output", "json", cwd=tmp_path)
+        nowhere = await ask("compare", "Hi " * 9, "--target", "away", "--tag", "mine", cwd=tmp_path)
+        free = await ask("compare", "Hi", "--target", "away", "--output", "json", cwd=tmp_path)
+    for run in refused_names:
+        run.assert_one_clear_line(3)
+        assert "the rule 'private' sends this prompt to here" in run.err
+    nowhere.assert_one_clear_line(3)
+    assert [row["target"] for row in left.json] == ["here"]
+    assert [row["text"] for row in free.json] == ["Yes."]
+    assert len(server.requests) == 1

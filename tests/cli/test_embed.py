@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from llamafarm.testing import FakeServer
@@ -82,3 +84,13 @@ def test_bad_input_is_one_clear_line(tmp_path, arguments, code, word):
     run = llamafarm("embed", *arguments, cwd=tmp_path)
     run.assert_one_clear_line(code)
     assert word in run.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+async def test_in_a_terminal_it_does_not_wait_in_silence_for_lines(tmp_path):
+    from tests.cli.terminal import Terminal
+
+    chain(tmp_path, first=refused())
+    async with Terminal("embed", cwd=tmp_path) as terminal:
+        await terminal.until("there is no TEXT")
+        assert await terminal.code() == 2

@@ -133,3 +133,18 @@ def test_init_writes_a_file_but_never_over_one(tmp_path):
 @pytest.mark.parametrize("out", [".", "no/such/folder/x.yaml"])
 def test_init_where_nothing_can_be_written(tmp_path, out):
     llamafarm("init", "privacy_first", "--out", out, "--force", cwd=tmp_path).assert_one_clear_line()
+
+
+def test_info_says_no_of_a_model_that_cannot_be_loaded(tmp_path):
+    (tmp_path / "strategies.yaml").write_text(
+        "strategies:\n  - name: s\n    description: d\n    components:\n"
+        "      a: {type: llamacpp, config: {default_model: 'qwen3:4b'}}\n"
+        "      b: {type: llamacpp, config: {default_model: ./nope.gguf}}\n"
+        "    fallback_chain: [a, b]\n"
+    )
+    shown = llamafarm("info", cwd=tmp_path).out
+    assert "no: the embedded engine has no model 'qwen3:4b': there are smollm2-135m-instruct;" in shown
+    assert "no: model " in shown
+    assert "yes" not in shown
+    run = llamafarm("info", "--output", "json", cwd=tmp_path)
+    assert [(target["eligible"], target["model_file"]) for target in run.json["targets"]] == [(False, None)] * 2

@@ -238,3 +238,14 @@ def test_schema_is_the_librarys(tmp_path):
     run = llamafarm("schema", cwd=tmp_path)
     assert run.code == 0
     assert json.loads(run.out) == spec.json_schema()
+
+
+def test_a_model_file_is_looked_for_only_on_the_machine_it_is_for(files):
+    (files / "own.yaml").write_text(
+        GOOD.replace("openai_compatible", "llamacpp").replace(
+            'config: {provider: openai, api_key: "${OPENAI_API_KEY}", default_model: gpt-4o-mini}',
+            "config: {default_model: ./nope.gguf}",
+        )
+    )
+    assert "warning[no-model-file]" in llamafarm("validate-config", "own.yaml", cwd=files).out
+    assert llamafarm("validate-config", "own.yaml", "--any-machine", cwd=files).out == "own.yaml: no problems\n"

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from llamafarm import errors
-from llamafarm.farm import Farm
+from llamafarm.farm import Farm, make_call
 from llamafarm.types import Chunk, ToolCall, Usage
 from tests.making import NO_GPU, Scripted, strategy
 
@@ -111,6 +111,16 @@ async def test_what_another_target_would_refuse_too_goes_to_the_caller(ask, fail
     assert len(upstream.sent) == 1
 
 
+async def test_what_cannot_be_said_to_one_target_goes_to_the_next(ask):
+    made, upstream = farm({"a": [errors.UntranslatableError("no word")], "b": ["Paris"]}, PRICED)
+    async with made as opened:
+        answer = await ask(opened)
+    assert answer.target == "b"
+    assert outcomes(answer.attempts) == [("a", "untranslatable"), ("b", "ok")]
+    assert answer.attempts[0].cost == 0
+    assert len(upstream.sent) == 2, "nor is it tried again"
+
+
 async def test_a_prompt_too_long_goes_only_to_a_larger_or_unknown_window(ask):
     text = TEXT % (", context_window: 1000", ", context_window: %d", "")
     for window, expected in ((1000, 1), (2000, 2)):
@@ -154,6 +164,31 @@ async def test_a_target_without_a_price_makes_the_cost_unknown(ask):
     made, _ = farm({"a": ["Paris"], "b": ["?"]})
     async with made as opened:
         assert (await ask(opened)).cost_usd is None
+
+
+async def test_one_without_a_price_that_did_nothing_costs_nothing(ask):
+    made, _ = farm(
+        {"a": [errors.CredentialsError("x")], "b": ["Paris"]}, TEXT % ("", ", price: {input: 1, output: 1}", "")
+    )
+    async with made as opened:
+        assert (await ask(opened)).cost_usd == pytest.approx(5 / 1e6)
+
+
+async def test_what_may_have_been_billed_without_a_bound_makes_the_cost_unknown(ask):
+    made, _ = farm({"a": [errors.AttemptTimeoutError("x")], "b": ["Paris"]}, PRICED)
+    async with made as opened:
+        assert (await ask(opened)).cost_usd is None
+        assert (await ask(opened, max_tokens=100)).cost_usd is not None
+
+
+async def test_a_stream_left_by_its_reader_costs_its_worst_case_or_what_nobody_can_tell():
+    made, _ = farm({"a": ["Paris"], "b": ["?"]}, PRICED)
+    async with made as opened:
+        for options, known in ({}, False), ({"max_tokens": 100}, True):
+            stream = opened.stream("Hi", **options)
+            await anext(stream)
+            await stream.aclose()
+            assert (stream.answer.cost_usd is not None) is known
 
 
 async def test_the_cost_limit_holds_over_all_attempts_together(ask):
@@ -298,7 +333,7 @@ async def test_a_priced_target_on_this_machine_is_capped_like_any_other():
 async def test_a_stream_cut_by_a_decisive_error_is_billed_for_what_came():
     made, upstream = farm({"a": [["Par", errors.QuotaError("empty")]], "b": ["?"]}, PRICED)
     async with made as opened:
-        with pytest.raises(errors.QuotaError):
+        with pytest.raises(errors.StreamCutError, match="empty, and no other target could go on with it"):
             await streamed(opened, max_tokens=100)
     assert upstream.sent[0].call.spent > 100 * 10_000
 
@@ -318,3 +353,98 @@ async def test_one_text_is_not_embedded_letter_by_letter():
         with pytest.raises(errors.BadCallError, match="put the one text into a list"):
             await opened.embed("a cat")
     assert upstream.sent == []
+
+
+class Broken(Scripted):
+    """An upstream with a mistake of its own, before its first event or behind some."""
+
+    def __init__(self, pieces):
+        super().__init__({"b": ["Paris"]})
+        self.pieces = pieces
+
+    async def send(self, attempt):
+        if attempt.target.name == "b":
+            return await super().send(attempt)
+        self.sent.append(attempt)
+        if self.pieces is None:
+            raise TypeError("a secret")
+        return self._broken()
+
+    async def _broken(self):
+        for piece in self.pieces:
+            yield Chunk(text=piece)
+        raise KeyError("a secret")
+
+
+@pytest.mark.parametrize("pieces", [None, []])
+async def test_a_modules_own_mistake_is_a_failed_attempt_like_any_other(ask, pieces):
+    seen = []
+    upstream = Broken(pieces)
+    made = Farm(strategy(PRICED), environment={}, upstreams={"openai": upstream}, hardware=NO_GPU, sinks=[Sink(seen)])
+    async with made as opened:
+        answer = await ask(opened, max_tokens=100)
+    assert outcomes(answer.attempts) == [("a", "bad_reply"), ("b", "ok")]
+    assert "the module that speaks 'openai' failed" in answer.attempts[0].error
+    assert "secret" not in answer.attempts[0].error
+    assert upstream.sent[0].call.held == 0
+    assert [event.ended for event in seen] == ["complete"]
+
+
+async def test_a_modules_own_mistake_in_the_middle_ends_the_stream():
+    seen = []
+    made = Farm(
+        strategy(PRICED), environment={}, upstreams={"openai": Broken(["Pa"])}, hardware=NO_GPU, sinks=[Sink(seen)]
+    )
+    async with made as opened:
+        stream = opened.stream("Hi")
+        with pytest.raises(errors.StreamCutError, match="failed over the answer"):
+            async for _ in stream:
+                pass
+    assert [event.ended for event in seen] == ["cut"]
+
+
+class Sink:
+    def __init__(self, seen):
+        self.emit = seen.append
+
+
+class Noting(Scripted):
+    async def send(self, attempt):
+        attempt.notes.append(f"noted at {attempt.target.name}")
+        return await super().send(attempt)
+
+
+async def test_every_attempt_has_its_notes_the_failed_one_too(ask):
+    upstream = Noting({"a": [errors.TransientError("x"), errors.QuotaError("y")], "b": ["Paris"]})
+    made = Farm(strategy(PLAIN), environment={}, upstreams={"openai": upstream}, hardware=NO_GPU)
+    async with made as opened:
+        answer = await ask(opened)
+    assert [attempt.notes for attempt in answer.attempts] == [("noted at a",)] * 2 + [("noted at b",)]
+
+
+async def test_a_usage_that_comes_too_early_settles_nothing():
+    early = Chunk(text="Par", usage=Usage(9, 0))
+    for pieces in ([early, errors.StreamCutError("x")], [early, "is"]):
+        made, upstream = farm({"a": [pieces], "b": ["?"]}, PRICED.replace("[a, b]", "[a]"))
+        upstream.usage = None
+        async with made as opened:
+            stream = opened.stream("Hi", max_tokens=100)
+            try:
+                async for _ in stream:
+                    pass
+            except errors.StreamCutError:
+                pass
+        assert upstream.sent[0].call.spent >= 100 * 10_000
+
+
+async def test_turns_are_taken_only_by_what_is_spread():
+    text = PLAIN.replace("fallback_chain: [a, b]", "load_balancing: {policy: round_robin, targets: [a, b]}")
+    text += "routing_rules: [{condition: special, target: b}]"
+    made, upstream = farm({"a": ["x"], "b": ["x"]}, text)
+    async with made as opened:
+        for _ in range(3):
+            await opened.generate("Hi")
+            await opened.generate("Hi", tags=["special"])
+            await opened.generate("Hi", model="mb")
+            opened.explain(make_call({"messages": [{"role": "user", "content": "Hi"}]}, {}))
+    assert [attempt.target.name for attempt in upstream.sent] == ["a", "b", "b", "b", "b", "b", "a", "b", "b"]

@@ -47,3 +47,15 @@ def test_what_is_not_there_or_a_folder(tmp_path):
         read_file(tmp_path / "none", 100)
     with pytest.raises(ValueError, match="directory"):
         read_file(tmp_path, 100)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a FIFO")
+def test_a_device_that_claims_to_be_a_regular_file_and_is_silent(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "silent")
+    writer = os.open(tmp_path / "silent", os.O_RDWR)
+    try:
+        monkeypatch.setattr("llamafarm.farm.reading.stat.S_ISREG", lambda _mode: True)  # as /proc/kmsg does
+        with pytest.raises(ValueError, match="not a regular file"):
+            read_file(tmp_path / "silent", 100)
+    finally:
+        os.close(writer)

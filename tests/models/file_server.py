@@ -19,6 +19,7 @@ class FileServer:
     content: bytes = CONTENT
     etag: str | None = '"v1"'
     ranges: bool = True
+    minds_if_range: bool = True
     status: int = 200
     cuts: list[int] = field(default_factory=list)
     """For each request in turn: after how many bytes of its body the connection is reset; then whole answers."""
@@ -67,7 +68,7 @@ class FileServer:
         if self.etag:
             headers["ETag"] = self.etag
         wanted = request.headers.get("Range", "")
-        valid = request.headers.get("If-Range") in (None, self.etag)
+        valid = not self.minds_if_range or request.headers.get("If-Range") in (None, self.etag)
         if self.ranges and wanted and valid:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             if start >= len(self.content):

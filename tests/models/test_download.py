@@ -58,7 +58,9 @@ async def test_a_server_without_ranges_starts_over_and_progress_still_never_fall
     assert done == sorted(done)
 
 
-async def test_another_version_of_the_file_is_never_mixed_in(server, store):
+@pytest.mark.parametrize("minds_if_range", [True, False])
+async def test_another_version_of_the_file_is_never_mixed_in(server, store, minds_if_range):
+    server.minds_if_range = minds_if_range
     server.cuts = [500_000]
     store_once = ModelStore(store.folder.parent, patience=store._patience.__class__(tries=1, pause=0.01))
     with pytest.raises(DownloadError, match="broke"):

@@ -12,11 +12,12 @@ __all__ = ["per_million", "size", "tokens"]
 _UNKNOWN = "-"
 
 
-def per_million(price: Mapping[str, float] | None) -> tuple[str, str]:
-    """Write what a million tokens of prompt and of answer cost, in dollars."""
+def per_million(price: Mapping[str, float] | None, *, ceiling: bool = False) -> tuple[str, str]:
+    """Write what a million tokens of prompt and of answer cost, in dollars; `ceiling`: at most."""
     if price is None:
         return _UNKNOWN, _UNKNOWN
-    return f"{price['input']:.4g}", f"{price['output']:.4g}"
+    mark = "≤" if ceiling else ""
+    return f"{mark}{price['input']:.4g}", f"{mark}{price['output']:.4g}"
 
 
 def tokens(count: int | None) -> str:

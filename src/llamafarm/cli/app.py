@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("llamafarm.cli.strategies", "Describe a strategy."),
     "init": ("llamafarm.cli.strategies", "Print a shipped strategy as a start for your own file."),
     "health-check": ("llamafarm.cli.health", "Ask every target whether it could answer."),
+    "test": ("llamafarm.cli.test", "Find out whether fallbacks and rules work: call, break, compare."),
     "catalog": ("llamafarm.cli.catalog", "Look up vendors, models and prices."),
     "pull": ("llamafarm.cli.pull", "Fetch model files."),
 }
@@ -132,7 +133,7 @@ def _bug(error: Exception, settings: Settings) -> int:
     if settings.verbose:
         import traceback
 
-        traceback.print_exception(error)
+        say("".join(traceback.format_exception(error)).rstrip())
     text = f"llamafarm: internal error: {type(error).__name__}: {error}"
     more = "" if settings.verbose else " (run again with --verbose for the traceback)"
     say(" ".join(text.split()) + more)

@@ -151,6 +151,7 @@ def _model(vendor: str, row: rows.ModelRow) -> dict[str, Any]:
         "id": row.id,
         "names": list(row.names),
         "price": _price(row.price_on(dt.datetime.now(dt.UTC).date())),
+        "price_is_ceiling": row.ceiling,
         "context_window": row.context_window,
         "max_output": row.max_output,
         "supports": sorted(row.supports) if row.supports is not None else None,
@@ -178,7 +179,7 @@ def _show_models(models: Iterable[dict[str, Any]], *, as_json: bool) -> None:
         (
             model["vendor"],
             model["id"],
-            *per_million(model["price"]),
+            *per_million(model["price"], ceiling=model["price_is_ceiling"]),
             tokens(model["context_window"]),
             "retired" if model["retired"] else ", ".join(model["supports"] or ("-",)),
         )

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llamafarm.cli.caveats import note_left_out, note_skipped, writers
 from llamafarm.cli.parameters import parameter_options, request_options
-from llamafarm.cli.printing import answer_document, document, dollars, rate, table, write
+from llamafarm.cli.printing import answer_document, document, dollars, printable, rate, say, summary, table, write
 from llamafarm.cli.prompts import read_prompt, valid
 from llamafarm.cli.settings import common_options, settings_of
 from llamafarm.errors import LlamaFarmError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from llamafarm.cli.settings import Settings
     from llamafarm.farm import Farm
+    from llamafarm.planning import Explanation, RuleVerdict
     from llamafarm.types import Answer, Target
 
 __all__ = ["compare"]
@@ -86,7 +88,7 @@ async def _compare(
     from llamafarm.cli.opening import opened
 
     async with opened(settings) as farm:
-        targets = _named(farm, names) if names else _eligible(farm, content, options)
+        targets = _targets(farm, names, content, options)
         rows = await asyncio.gather(*(_ask(farm, target, content, options) for target in targets))
     if settings.json:
         document([_document(row) for row in rows])
@@ -94,7 +96,21 @@ async def _compare(
         _draw(rows)
     else:
         write(table(_HEAD, [_cells(row, _answer_width(rows)) for row in rows], right=_FIGURES))
+    _note(settings, [row.answer for row in rows if row.answer is not None], content, options)
     return 0 if any(row.answer for row in rows) else 1
+
+
+def _note(
+    settings: Settings, answers: Sequence[Answer], content: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    from llamafarm.farm import make_call
+
+    given = make_call(content, options).body
+    for answer in answers:
+        note_skipped(settings, answer)
+        note_left_out(settings, writers(answer), given)
+        if settings.tells_more:
+            say(summary(answer))
 
 
 def _named(farm: Farm, names: Sequence[str]) -> list[Target]:
@@ -107,17 +123,39 @@ def _named(farm: Farm, names: Sequence[str]) -> list[Target]:
     return [farm.routing.named[name] for name in dict.fromkeys(names)]
 
 
-def _eligible(farm: Farm, content: Mapping[str, Any], options: Mapping[str, Any]) -> list[Target]:
-    """Give the eligible targets; where a rule keeps the prompt on this machine, those of its order alone."""
+def _targets(farm: Farm, names: Sequence[str], content: Mapping[str, Any], options: Mapping[str, Any]) -> list[Target]:
+    """Give the targets named, else the eligible ones; of both only those that a rule to a local target leaves.
+
+    Raises NoTargetError where one that is named is not among them.
+    """
+    from llamafarm.errors import NoTargetError
     from llamafarm.farm import make_call
 
+    named = _named(farm, names)
     explanation = farm.explain(make_call(content, options))
-    if explanation.refusal is not None:
+    rule = _local_rule(farm, explanation)
+    if explanation.refusal is not None and (rule is not None or not named):
         raise explanation.refusal
-    decisive = next((rule for rule in explanation.rules if rule.matched and not rule.note), None)
-    if decisive is not None and farm.routing.named[decisive.target].local:
-        return list(explanation.order)
-    return [verdict.target for verdict in explanation.verdicts if verdict.eligible]
+    if rule is None:
+        return named or [verdict.target for verdict in explanation.verdicts if verdict.eligible]
+    left = {target.identity for target in explanation.order}
+    for target in named:
+        if target.identity not in left:
+            order = ", ".join(target.name for target in explanation.order)
+            raise NoTargetError(
+                f"the rule {rule.condition!r} sends this prompt to {rule.target}: it can be asked of {order},"
+                f" not of {target.name}"
+            )
+    return named or list(explanation.order)
+
+
+def _local_rule(farm: Farm, explanation: Explanation) -> RuleVerdict | None:
+    """Give the rule that decides, where it sends the prompt to a local target; None where no such rule does."""
+    for rule in explanation.rules:
+        local = farm.routing.named[rule.target].local
+        if rule.matched and (local or not rule.note):
+            return rule if local else None
+    return None
 
 
 async def _ask(farm: Farm, target: Target, content: Mapping[str, Any], options: Mapping[str, Any]) -> _Row:
@@ -148,7 +186,7 @@ def _document(row: _Row) -> dict[str, Any]:
 
 
 def _cells(row: _Row, width: int) -> list[str]:
-    """Lay out one row; figures that are not known are a dash."""
+    """Lay out one row, without what a terminal would obey; figures that are not known are a dash."""
     if row.answer is None:
         text = f"failed: {row.error}"
         figures = ["-", f"{row.ms:.0f} ms", "-", "-", "-", "-"]
@@ -163,8 +201,9 @@ def _cells(row: _Row, width: int) -> list[str]:
             str(usage.output_tokens) if usage else "-",
             dollars(row.answer.cost_usd),
         ]
+    text = printable(text)
     lines = [part for line in text.splitlines() for part in (textwrap.wrap(line, width) or [""])] if width else [text]
-    return [row.target.name, row.target.model, *figures, "\n".join(lines)]
+    return [printable(row.target.name), printable(row.target.model), *figures, "\n".join(lines)]
 
 
 def _answer_width(rows: Sequence[_Row]) -> int:

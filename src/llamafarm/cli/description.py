@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llamafarm.cli.amounts import per_million, tokens
 from llamafarm.cli.columns import columns
 from llamafarm.cli.local_models import presence
+from llamafarm.errors import ModelFileError
 from llamafarm.farm import Farm, make_call
 
 if TYPE_CHECKING:
@@ -55,15 +56,21 @@ def describe(document: Document, strategy: Strategy) -> dict[str, Any]:
 
 
 def _target(verdict: Verdict) -> dict[str, Any]:
-    target = verdict.target
+    target, reasons = verdict.target, list(verdict.reasons)
+    model_file = None
+    if target.dialect == "embedded":
+        try:
+            model_file = presence(target)
+        except ModelFileError as error:
+            reasons.append(str(error))
     return {
         "name": target.name,
         "provider": target.provider,
         "model": target.model,
         "local": target.local,
-        "model_file": presence(target) if target.dialect == "embedded" else None,
-        "eligible": verdict.eligible,
-        "reasons": list(verdict.reasons),
+        "model_file": model_file,
+        "eligible": not reasons,
+        "reasons": reasons,
         "price": _price(target.price),
         "context_window": target.context_window,
         "supports": sorted(target.supports) if target.supports is not None else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 
 from llamafarm.cli.ask import note_detours
 from llamafarm.cli.parameters import request_options
-from llamafarm.cli.printing import attempt_documents, document, say, write
+from llamafarm.cli.printing import attempt_documents, counted, document, say, write
 from llamafarm.cli.prompts import read_stdin, valid
 from llamafarm.cli.settings import common_options, settings_of
 from llamafarm.errors import BadCallError
@@ -56,6 +57,8 @@ def _texts(given: tuple[str, ...], file: str | None) -> list[str]:
             if not valid(text, f"text {number}").strip():
                 raise BadCallError(f"text {number} is empty")
         return list(given)
+    if not given and file is None and sys.stdin is not None and sys.stdin.isatty():
+        raise click.UsageError("there is no TEXT: give one in quotes, pipe lines in, or name a --file")
     where = file if file is not None and file != "-" else "standard input"
     lines = (_read(file) if file is not None and file != "-" else read_stdin()).splitlines()
     for number, line in enumerate(lines, 1):
@@ -88,9 +91,9 @@ async def _embed(settings: Settings, texts: list[str], options: Mapping[str, Any
                 write("".join(msgspec.json.encode(vector).decode() + "\n" for vector in part.vectors))
     if settings.json:
         document(_document(done))
-    if settings.verbose:
+    if settings.tells_more:
         last = done[-1]
-        said = f"strategy {last.strategy} | target {last.target} | model {last.model} | {len(texts)} texts"
+        said = f"strategy {last.strategy} | target {last.target} | model {last.model} | {counted(len(texts), 'text')}"
         say(f"{said} | {len(last.vectors[0])} dimensions")
 
 

@@ -59,10 +59,12 @@ def _document(explanation: Explanation) -> dict[str, Any]:
         "rules": [{"condition": r.condition, "target": r.target, "matched": r.matched} for r in explanation.rules],
         "targets": [
             {"name": v.target.name, "model": v.target.model, "eligible": v.eligible, "reasons": list(v.reasons)}
-            for v in explanation.verdicts
+            | ({} if size == explanation.size else {"input_tokens": size.tokens, "input_tokens_by": size.by})
+            for v, size in zip(explanation.verdicts, explanation.sizes, strict=True)
         ],
         "order": [target.name for target in explanation.order],
-        "input_tokens": explanation.input_tokens,
+        "input_tokens": explanation.size.tokens,
+        "input_tokens_by": explanation.size.by,
         "worst_case_usd": _worst(explanation),
     }
     if explanation.refusal is not None:
@@ -91,12 +93,29 @@ def _text(explanation: Explanation, strategy: str) -> str:
         parts.append(f"refused\n  {explanation.refusal}\n")
     else:
         parts.append(f"order\n  {' > '.join(target.name for target in explanation.order)}\n")
-    worst = _worst(explanation)
-    bound = "no bound known: give a price and --max-tokens" if worst is None else f"at most {dollars(worst)} an attempt"
-    parts.append(f"tokens\n  about {explanation.input_tokens} in the prompt (estimated)\n")
+    parts.append(f"tokens\n  {_counted(explanation)}\n")
     if explanation.refusal is None:
-        parts.append(f"cost\n  {bound}\n")
+        parts.append(f"cost\n  {_bound(explanation)}\n")
     return "\n".join(parts)
+
+
+def _counted(explanation: Explanation) -> str:
+    """Say how long the prompt is, and by what that was counted."""
+    size = explanation.size
+    if not size.counted:
+        return f"about {size.tokens} in the prompt (estimated)"
+    return f"{size.tokens} in the prompt (counted: {size.by})"
+
+
+def _bound(explanation: Explanation) -> str:
+    """Say the most the request could cost, or what would have to be given for a bound."""
+    worst = _worst(explanation)
+    if worst is not None:
+        return f"at most {dollars(worst)}, if every attempt at every target of the order is billed"
+    unpriced = [target.name for target in explanation.order if target.price is None]
+    if unpriced:
+        return f"no bound known: {', '.join(unpriced)} {'has' if len(unpriced) == 1 else 'have'} no price: give price"
+    return "no bound known: nothing limits the answer: give --max-tokens"
 
 
 def _indented(text: str) -> str:

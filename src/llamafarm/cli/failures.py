@@ -27,8 +27,8 @@ def show(error: LlamaFarmError, settings: Settings) -> None:
     """Print a failure on one line; of a file with several errors each on a line of its own."""
     if settings.json:
         document(failure_json(error))
-    say(f"llamafarm: {' '.join(str(error).split())}")
-    if isinstance(error, ConfigError):
-        wrong = [finding for finding in error.findings if finding.severity is Severity.ERROR]
-        for finding in wrong[1:]:
-            say(str(finding))
+    wrong = [f for f in error.findings if f.severity is Severity.ERROR] if isinstance(error, ConfigError) else []
+    if len(wrong) > 1:
+        say("\n".join([f"llamafarm: {wrong[0].file}: {len(wrong)} errors", *map(str, wrong)]))
+    else:
+        say(f"llamafarm: {' '.join(str(error).split())}")

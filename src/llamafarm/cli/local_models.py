@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llamafarm.errors import ModelFileError
 from llamafarm.models import BUILTIN, ModelStore
 
 if TYPE_CHECKING:
@@ -46,12 +45,12 @@ def known_models(store: ModelStore | None = None) -> list[dict[str, Any]]:
 
 
 def presence(target: Target, store: ModelStore | None = None) -> str:
-    """Say in a few words whether the embedded engine's file for a target is on this machine."""
+    """Say in a few words whether the embedded engine's file for a target is on this machine.
+
+    Raises ModelFileError where there is none and none can be fetched.
+    """
     store = store or ModelStore()
-    try:
-        model = store.resolve(target.model, target.settings)
-        if store.find(model) is not None:
-            return "on this machine"
-    except ModelFileError as error:
-        return str(error)
+    model = store.resolve(target.model, target.settings)
+    if store.find(model) is not None:
+        return "on this machine"
     return "fetched at the first request" if model.pull else f"not here yet: `llamafarm pull {target.model}`"

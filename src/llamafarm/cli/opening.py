@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from llamafarm.cli.printing import LineByLine
 from llamafarm.cli.progress import Downloads
 from llamafarm.farm import Farm, find_file, find_strategy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from typing import TextIO
 
     from llamafarm.cli.settings import Settings
     from llamafarm.spec import Document
@@ -27,9 +28,9 @@ def load(settings: Settings) -> tuple[Document, Strategy]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Farm]:
-    """Open the strategy that the common options mean."""
-    document, strategy = load(settings)
+async def opened(settings: Settings, found: tuple[Document, Strategy] | None = None) -> AsyncIterator[Farm]:
+    """Open the strategy that the common options mean, or that `load` has already found."""
+    document, strategy = found or load(settings)
     with _log(settings, document, strategy) as sinks, Downloads(settings) as downloads:
         async with Farm(strategy, sinks=sinks, progress=downloads) as farm:
             yield farm
@@ -37,16 +38,13 @@ async def opened(settings: Settings) -> AsyncIterator[Farm]:
 
 @contextmanager
 def _log(settings: Settings, document: Document, strategy: Strategy) -> Iterator[tuple[LogSink, ...]]:
-    """Write the log to stderr; a line for every call only where the file or the user asks for a log.
-
-    Without that, what went wrong is said once, by the command itself.
-    """
+    """Write the log to stderr where the file or the user asks for one; else the command itself says what went wrong."""
     from llamafarm.telemetry import LogSink, logging_to
 
     monitoring = strategy.monitoring
-    level = "CRITICAL" if settings.quiet else "DEBUG" if settings.verbose else monitoring.log_level
     index = document.file.strategies.index(strategy)
     keys = (document.places.key("strategies", index, "monitoring", name) for name in ("log_level", "log_format"))
-    asked = settings.verbose or any(keys)
-    with logging_to(sys.stderr, level=level, log_format=monitoring.log_format):
+    asked = not settings.quiet and (settings.verbose or any(keys))
+    level = "CRITICAL" if not asked else "DEBUG" if settings.verbose else monitoring.log_level
+    with logging_to(cast("TextIO", LineByLine()), level=level, log_format=monitoring.log_format):
         yield (LogSink(document.file.version),) if asked else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Self
 
-from llamafarm.cli.printing import note
+from llamafarm.cli.printing import note, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -55,7 +55,7 @@ class Downloads:
 
     def _draw(self, progress: Progress) -> None:
         bars = self._bars = self._bars or _bars()
-        words = f"{_WORDS[progress.phase]} {progress.model}"
+        words = printable(f"{_WORDS[progress.phase]} {progress.model}")
         if progress.model in self._tasks:
             bars.update(self._tasks[progress.model], description=words, completed=progress.done, total=progress.total)
         else:
@@ -82,7 +82,7 @@ def _bars() -> Bars:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     bars = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

@@ -30,6 +30,11 @@ class Settings:
     quiet: bool = False
 
     @property
+    def tells_more(self) -> bool:
+        """Whether stderr is to hold more than what must be said; quiet wins."""
+        return self.verbose and not self.quiet
+
+    @property
     def json(self) -> bool:
         """Whether stdout is to hold one JSON document."""
         return self.output == "json"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llamafarm.hardware import Hardware
+    from llamafarm.models import ModelStore
     from llamafarm.spec import Document
 
 __all__ = ["schema", "validate_config"]
@@ -69,16 +70,15 @@ def _usual_file(given: str | None) -> str:
 
 def _findings_of(name: str, *, any_machine: bool) -> tuple[Finding, ...]:
     from llamafarm import spec
-    from llamafarm.check import check, check_vendors
+    from llamafarm.check import check
 
     try:
-        document = spec.load_file(name)
+        document = spec.examine_file(name)
     except ConfigError as error:
-        readable = any(finding.line for finding in error.findings)
-        vendors = check_vendors(_text_of(name), name) if readable else ()
-        return tuple(sorted((*error.findings, *vendors), key=lambda finding: (finding.line, finding.column)))
+        return error.findings
     hardware = None if any_machine else _hardware_for(document)
-    return document.unsilenced((*document.findings, *check(document, os.environ, hardware)))
+    store = None if any_machine else _store_for(document)
+    return document.unsilenced((*document.findings, *check(document, os.environ, hardware, store)))
 
 
 def _hardware_for(document: Document) -> Hardware | None:
@@ -88,6 +88,15 @@ def _hardware_for(document: Document) -> Hardware | None:
     constraints = [strategy.constraints for strategy in document.file.strategies]
     asked = any(limits.requires_gpu or limits.min_gpu_memory is not None for limits in constraints)
     return probe() if asked else None
+
+
+def _store_for(document: Document) -> ModelStore | None:
+    """Look for model files only where the embedded engine may want some."""
+    from llamafarm.models import ModelStore
+
+    types = {part.type for strategy in document.file.strategies for part in strategy.components.values()}
+    types |= {entry.type for strategy in document.file.strategies for entry in strategy.fallback_chain}
+    return ModelStore() if "llamacpp" in types else None
 
 
 def _text_of(name: str) -> str:
@@ -109,7 +118,8 @@ def _show(findings: Sequence[Finding], texts: Mapping[str, str], form: str) -> N
         named = f"{', '.join(texts)}: " if not findings else ""
         report = named + render(findings, {name: text for name, text in texts.items() if text}) + "\n"
         colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        printing.write(_SEVERITY.sub(_coloured, report) if colours else report)
+        shown = _SEVERITY.sub(_coloured, printing.printable(report)) if colours else report
+        printing.write(shown, styled=colours)
 
 
 def _coloured(match: re.Match[str]) -> str:

@@ -4,5 +4,16 @@ from llamafarm.farm.answers import AnswerStream, Embeddings
 from llamafarm.farm.farm import Farm
 from llamafarm.farm.locate import find_file, find_strategy
 from llamafarm.farm.options import Options, make_call
+from llamafarm.farm.pictures import Image, Images
 
-__all__ = ["AnswerStream", "Embeddings", "Farm", "Options", "find_file", "find_strategy", "make_call"]
+__all__ = [
+    "AnswerStream",
+    "Embeddings",
+    "Farm",
+    "Image",
+    "Images",
+    "Options",
+    "find_file",
+    "find_strategy",
+    "make_call",
+]

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from weakref import WeakSet
 from zoneinfo import ZoneInfo
 
 from llamafarm import planning
 from llamafarm.errors import BadCallError
-from llamafarm.farm.answers import AnswerStream, Embeddings, gather, vectors_of
+from llamafarm.farm.answers import AnswerStream, Embeddings, embeddings_of, gather
+from llamafarm.farm.counters import Counters
 from llamafarm.farm.locate import find_file, find_strategy
-from llamafarm.farm.messages import messages_of
+from llamafarm.farm.messages import as_text, listed, messages_of
 from llamafarm.farm.options import Options, make_call
+from llamafarm.farm.pictures import Images, images_of
 from llamafarm.farm.thread import LoopThread
 from llamafarm.farm.upstreams import Upstreams, dialects
 from llamafarm.hardware import UNPROBED, Hardware, probe
+from llamafarm.health import Health
 from llamafarm.pipeline import compose
-from llamafarm.types import Operation
+from llamafarm.planning.money import FREE
+from llamafarm.types import Call, Operation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
     from llamafarm.models import Progress
     from llamafarm.reply import Reply
     from llamafarm.spec.strategy import Strategy
-    from llamafarm.types import Answer, Call, NextStage, Sink, Status, Target, Upstream
+    from llamafarm.types import Answer, NextStage, Sink, Status, Target, Upstream
 
 __all__ = ["Farm"]
 
@@ -52,6 +60,7 @@ class Farm:
         upstreams: Mapping[str, Upstream] | None = None,
         sinks: Iterable[Sink] = (),
         hardware: Hardware | None = None,
+        health: Health | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
         """Build it; `upstreams` (by dialect), `hardware` and `environment` stand in for the real ones."""
@@ -61,10 +70,17 @@ class Farm:
         self.routing = planning.resolve(
             strategy, environment, dialects() if upstreams is None else upstreams, hardware or _machine(strategy)
         )
+        self.health = Health() if health is None else health
+        """What is known of its targets; one may be shared by several farms."""
         self._sinks = tuple(sinks)
+        self._counters = Counters(environment)
+        self._turn = 0
         self._timezone = UTC if strategy.timezone == "UTC" else ZoneInfo(strategy.timezone)
         self._pipeline: NextStage | None = None
         self._thread: LoopThread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._replies: WeakSet[Reply] = WeakSet()
+        """What is being read, or forgotten: closed with the farm, so that each is settled and reported."""
 
     @classmethod
     def load(cls, file: str | Path | None = None, *, strategy: str | None = None, **options: Any) -> Self:
@@ -81,15 +97,23 @@ class Farm:
     # Opening and closing
 
     async def __aenter__(self) -> Self:
-        self._pipeline = compose(self.routing, self._upstreams, self._sinks, self._snapshot)
+        self._loop = asyncio.get_running_loop()
+        self._pipeline = compose(self.routing, self._upstreams, self._sinks, self._snapshot, self.health)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close connections and let go of loaded models. Safe to call twice."""
+        """Leave the streams that are not at their end, close connections, let go of models. Safe to call twice."""
         self._pipeline = None
+        try:
+            for reply in list(self._replies):
+                await reply.aclose()
+        finally:
+            await self._close_upstreams()
+
+    async def _close_upstreams(self) -> None:
         if isinstance(self._upstreams, Upstreams):
             await self._upstreams.aclose()
 
@@ -99,22 +123,29 @@ class Farm:
 
     def __exit__(self, *_: object) -> None:
         if self._thread is not None:
-            self.run(self.aclose())
-            self._thread.stop()
-            self._thread = None
+            thread, self._thread = self._thread, None
+            try:
+                thread.run(self.aclose())
+            finally:
+                thread.stop()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Carry out what an async method gave, where there is no event loop: ``farm.run(farm.generate("…"))``."""
         if self._thread is None:
             coroutine.close()
-            raise BadCallError("open the farm first: with Farm.load(…) as farm: …")
+            raise self._not_for_run("await farm.generate(…)", "farm.run(farm.generate(…))")
         return self._thread.run(coroutine)
 
     def iterate(self, source: AsyncIterator[T]) -> Iterator[T]:
         """Iterate over a stream where there is no event loop: ``for chunk in farm.iterate(farm.stream("…"))``."""
         if self._thread is None:
-            raise BadCallError("open the farm first: with Farm.load(…) as farm: …")
+            raise self._not_for_run("async for chunk in farm.stream(…)", "farm.iterate(farm.stream(…))")
         return self._thread.iterate(source)
+
+    def _not_for_run(self, right: str, wrong: str) -> BadCallError:
+        if self._pipeline is not None:
+            return BadCallError(f"this farm was opened with `async with`: write {right} instead of {wrong}")
+        return BadCallError("open the farm first: with Farm.load(…) as farm: …")
 
     # Asking
 
@@ -131,7 +162,7 @@ class Farm:
 
     async def chat(self, messages: Sequence[Mapping[str, Any]], **options: Unpack[Options]) -> Answer:
         """Answer a conversation in OpenAI's message format."""
-        return await self.ask(make_call({"messages": list(messages)}, options))
+        return await self.ask(make_call({"messages": listed("messages", "message", messages)}, options))
 
     def stream(
         self,
@@ -142,30 +173,33 @@ class Farm:
         **options: Unpack[Options],
     ) -> AnswerStream:
         """Answer a prompt, or a conversation in OpenAI's message format, chunk by chunk."""
-        messages = messages_of(prompt, system=system, images=images) if isinstance(prompt, str) else list(prompt)
+        if isinstance(prompt, str):
+            messages = messages_of(prompt, system=system, images=images)
+        elif system is None and not images:
+            messages = listed("the prompt", "message", prompt)
+        else:
+            raise BadCallError("system and images go with a prompt: put them into the messages of a conversation")
         return AnswerStream(make_call({"messages": messages}, options, stream=True), self.send)
 
     async def complete(self, prompt: str, **options: Unpack[Options]) -> Answer:
-        """Continue a text (OpenAI's legacy completions, which base models understand)."""
-        return await self.ask(make_call({"prompt": prompt}, options, operation=Operation.COMPLETION))
+        """Continue one text (OpenAI's legacy completions, which base models understand)."""
+        content = {"prompt": as_text("the prompt", prompt)}
+        return await self.ask(make_call(content, options, operation=Operation.COMPLETION))
 
     async def embed(self, texts: Sequence[str], **options: Unpack[Options]) -> Embeddings:
         """Give a vector for each text, in order. Raises BadCallError where a text is empty, or `texts` is one text."""
-        if isinstance(texts, str):
-            raise BadCallError("embed takes a list of texts: put the one text into a list")
-        if not texts or not all(texts):
+        given = [as_text("a text to embed", text) for text in listed("texts", "text", texts)]
+        if not given or not all(given):
             raise BadCallError("there is an empty text, or none, to embed")
-        call = make_call({"input": list(texts)}, options, operation=Operation.EMBEDDING)
-        answer = await self.ask(call)
-        return Embeddings(
-            vectors=vectors_of(answer, len(texts)),
-            usage=answer.usage,
-            strategy=answer.strategy,
-            target=answer.target,
-            model=answer.model,
-            cost_usd=answer.cost_usd,
-            attempts=answer.attempts,
-        )
+        return embeddings_of(await self.ask(make_call({"input": given}, options, operation=Operation.EMBEDDING)))
+
+    async def image(self, prompt: str, **options: Unpack[Options]) -> Images:
+        """Make pictures of a prompt (`n` of them). Raises BadCallError where it is empty."""
+        if not as_text("the prompt", prompt).strip():
+            raise BadCallError("the prompt is empty")
+        answer = await self.ask(make_call({"prompt": prompt}, options, operation=Operation.IMAGE))
+        asked = self.routing.named.get(answer.target)
+        return images_of(answer, free=asked is not None and asked.price == FREE)
 
     # What the above stand on
 
@@ -173,7 +207,14 @@ class Farm:
         """Send a call through the pipeline; the reply has its first token in and must be read or closed."""
         if self._pipeline is None:
             raise BadCallError("open the farm first: async with Farm.load(…) as farm: …")
-        return await self._pipeline(call)
+        if asyncio.get_running_loop() is not self._loop:
+            raise BadCallError(
+                "this farm belongs to another event loop: open it with `async with` in this one,"
+                " or, where it was opened with a plain `with`, write farm.run(farm.generate(…))"
+            )
+        reply = await self._pipeline(call)
+        self._replies.add(reply)
+        return reply
 
     async def ask(self, call: Call) -> Answer:
         """Send a call and gather its whole answer."""
@@ -181,14 +222,26 @@ class Farm:
 
     def explain(self, call: Call) -> planning.Explanation:
         """Say where a call (`make_call`) would go and why, sending nothing."""
-        return planning.explain(self.routing, call, self._snapshot())
+        if not isinstance(call, Call):
+            raise BadCallError("explain takes a call: make one with llamafarm.farm.make_call(…)")
+        return planning.explain(self.routing, call, replace(self._snapshot(), turn=lambda: self._turn))
 
     async def check(self, target: Target) -> Status:
         """Ask a target whether it could serve now; sends no prompt."""
         return await self._upstreams[target.dialect].check(target)
 
+    def _next_turn(self) -> int:
+        self._turn += 1
+        return self._turn - 1
+
     def _snapshot(self) -> planning.Snapshot:
-        return planning.Snapshot(now=datetime.now(self._timezone))
+        return planning.Snapshot(
+            now=datetime.now(self._timezone),
+            figures=self.health.figures,
+            turn=self._next_turn,
+            draw=random.random(),  # noqa: S311 - spreads requests, guards nothing
+            counter=self._counters,
+        )
 
 
 def _machine(strategy: Strategy) -> Hardware:

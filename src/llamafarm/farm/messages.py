@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from llamafarm.errors import BadCallError
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["image_part", "messages_of", "user_message"]
+__all__ = ["as_text", "image_part", "listed", "messages_of", "user_message"]
 
 _MAX_IMAGE_BYTES = 20 * 1024 * 1024
 """The most a picture may have: the smallest of the limits that the large vendors state for one request's image."""
@@ -25,19 +27,35 @@ _SIGNATURES = (
 )
 
 
+def as_text(what: str, given: object) -> str:
+    """Give a text back. Raises BadCallError for anything else, such as None."""
+    if not isinstance(given, str):
+        raise BadCallError(f"{what} is {given!r:.40}: expected a text")
+    return given
+
+
+def listed(what: str, one: str, given: object) -> list[Any]:
+    """Make a list of what a caller may give as any sequence; raises BadCallError where it is only `one` by itself."""
+    if isinstance(given, str | bytes | PurePath | Mapping):
+        raise BadCallError(f"{what}: expected a list: put the one {one} into a list")
+    if not isinstance(given, Iterable):
+        raise BadCallError(f"{what}: expected a list, not {given!r:.40}")
+    return list(given)
+
+
 def user_message(prompt: str, images: Sequence[str | Path] = ()) -> dict[str, Any]:
     """Make a user's message; `images` are paths or http(s) URLs."""
     if not images:
         return {"role": "user", "content": prompt}
     parts: list[dict[str, Any]] = [{"type": "text", "text": prompt}] if prompt else []
-    return {"role": "user", "content": [*parts, *(image_part(image) for image in images)]}
+    return {"role": "user", "content": [*parts, *(image_part(image) for image in listed("images", "picture", images))]}
 
 
 def messages_of(prompt: str, *, system: str | None = None, images: Sequence[str | Path] = ()) -> list[dict[str, Any]]:
     """Make the messages of a one-turn request. Raises BadCallError for an empty prompt or an unusable picture."""
-    if not prompt.strip() and not images:
+    if not as_text("the prompt", prompt).strip() and not images:
         raise BadCallError("the prompt is empty")
-    before = [{"role": "system", "content": system}] if system is not None else []
+    before = [{"role": "system", "content": as_text("system", system)}] if system is not None else []
     return [*before, user_message(prompt, images)]
 
 
@@ -49,6 +67,8 @@ def image_part(image: str | Path) -> dict[str, Any]:
         except UnicodeEncodeError as error:
             raise BadCallError(f"image {image[:40]!r}: not UTF-8 text (character {error.start + 1})") from error
         return {"type": "image_url", "image_url": {"url": image}}
+    if not isinstance(image, str | PurePath):
+        raise BadCallError(f"an image is {image!r:.40}: expected a path or a URL")
     try:
         data = read_file(image, _MAX_IMAGE_BYTES)
     except ValueError as error:

@@ -26,7 +26,7 @@ class Options(TypedDict, total=False):
     """The caller's own keys and texts; under ``tags`` a list of tags, or a text with commas between them."""
     user: str
     extra_body: Mapping[str, Any]
-    """Further fields of the request, passed on as they are."""
+    """Further fields of the request, passed on as they are; not the model, the content or whether to stream."""
     temperature: float
     top_p: float
     max_tokens: int
@@ -45,9 +45,17 @@ class Options(TypedDict, total=False):
     parallel_tool_calls: bool
     suffix: str
     dimensions: int
+    size: str
+    quality: str
 
 
 _KNOWN = frozenset(Options.__annotations__)
+_CONTENT = frozenset(("messages", "prompt", "input"))
+_PLACES = {
+    "model": "give it as the option model",
+    "stream": "whether the answer is streamed is said by the method that asks",
+}
+"""Fields that extra_body cannot have, and where they belong."""
 
 
 def make_call(
@@ -59,7 +67,8 @@ def make_call(
 ) -> Call:
     """Make a call of a request's content in OpenAI's format and what its caller says about it.
 
-    Raises BadCallError for an unknown option, where tags are not texts, or metadata is not an object.
+    Raises BadCallError for an unknown option, where tags are not texts, model is no text, metadata or extra_body no
+    object, or extra_body has what is given elsewhere.
     """
     own = dict(options)
     for name in own.keys() - _KNOWN:
@@ -68,7 +77,9 @@ def make_call(
         raise BadCallError(f"{name} is not an option{hint} (further fields of the request go into extra_body)")
     model, user = own.pop("model", None), own.pop("user", None)
     tags, metadata = own.pop("tags", ()), own.pop("metadata", None)
-    extra = own.pop("extra_body", {})
+    extra = _extra(own.pop("extra_body", None), content)
+    if model is not None and not isinstance(model, str):
+        raise BadCallError(f"model is {model!r:.40}: expected the name of a target, an alias or a model")
     body = {**content, **own, **extra}
     if user is not None:
         body["user"] = user
@@ -81,6 +92,20 @@ def make_call(
         metadata=metadata or {},
         user=user,
     )
+
+
+def _extra(given: Any, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the further fields of a request. Raises BadCallError for one that would be lost, or replace the content."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise BadCallError(f"extra_body is {given!r:.40}: expected an object with the names of fields")
+    for name in given:
+        if name in _PLACES or name in content.keys() & _CONTENT:
+            raise BadCallError(
+                f"extra_body has {name}: {_PLACES.get(name, 'what is asked is given by the method itself')}"
+            )
+    return given
 
 
 def _tags_of(metadata: Any) -> Iterable[str]:

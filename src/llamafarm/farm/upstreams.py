@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from llamafarm import apps, providers, registry
 from llamafarm.models import ModelStore
-from llamafarm.transport import HttpTransport, LoopbackOnly
+from llamafarm.transport import EncryptedElsewhere, HttpTransport, LoopbackOnly
 
 if TYPE_CHECKING:
     from llamafarm.models import Progress
     from llamafarm.spec.strategy import Strategy
+    from llamafarm.transport import Guard, Transport
     from llamafarm.types import Upstream
 
 __all__ = ["Upstreams", "dialects"]
@@ -22,15 +23,30 @@ def dialects() -> frozenset[str]:
     return registry.names(providers.GROUP) | registry.names(apps.GROUP)
 
 
+def _guard(mode: str) -> Guard | None:
+    match mode:
+        case "local_only":
+            return LoopbackOnly()
+        case "private":
+            return EncryptedElsewhere()
+        case _:
+            return None
+
+
 class Upstreams(Mapping[str, "Upstream"]):
     """Upstreams by dialect; making one imports its libraries, so it waits until it is asked for."""
 
     def __init__(self, strategy: Strategy, progress: Callable[[Progress], None] | None) -> None:
-        local_only = strategy.constraints.privacy_mode == "local_only"
-        self._transport = HttpTransport(LoopbackOnly() if local_only else None)
-        self._download = not local_only
+        mode = strategy.constraints.privacy_mode
+        self._transport = HttpTransport(_guard(mode))
+        self._download = mode != "local_only"
         self._progress = progress
         self._made: dict[str, Upstream] = {}
+
+    @property
+    def transport(self) -> Transport:
+        """What their requests go through; it is closed with them."""
+        return self._transport
 
     def __getitem__(self, dialect: str) -> Upstream:
         if dialect not in self._made:

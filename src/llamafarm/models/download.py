@@ -9,6 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import responses
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
@@ -118,7 +119,7 @@ async def _try(session: aiohttp.ClientSession, job: Download, report: Callable[[
         if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             _at_end(job, response.headers.get("Content-Range", ""))
             return
-        start, total = _begin(job, response, offset)
+        start, total = _begin(job, response, offset, headers.get("If-Range"))
         try:
             check_room(job.part.parent, job.room + (total - start if total is not None else 0))
             job.note.write_text(json.dumps(_validators(job, response)), encoding="utf-8")
@@ -165,8 +166,11 @@ def _validators(job: Download, response: aiohttp.ClientResponse) -> dict[str, st
     return {"url": _digest(job.url), "validator": validator}
 
 
-def _begin(job: Download, response: aiohttp.ClientResponse, offset: int) -> tuple[int, int | None]:
-    """Tell at which byte the answer's body starts and how long the whole file is."""
+def _begin(job: Download, response: aiohttp.ClientResponse, offset: int, asked: str | None) -> tuple[int, int | None]:
+    """Tell at which byte the answer's body starts and how long the whole file is.
+
+    `asked` is the validator of what was fetched earlier: the rest of another version is never put behind it.
+    """
     if response.status in _AGAIN:
         pause = response.headers.get("Retry-After", "")
         raise _BrokenError(_refusal(response), min(float(pause), 60.0) if pause.isdigit() else 0.0)
@@ -178,6 +182,9 @@ def _begin(job: Download, response: aiohttp.ClientResponse, offset: int) -> tupl
         if match is None or match["start"] is None or int(match["start"]) != offset:
             job.part.unlink(missing_ok=True)
             raise _BrokenError(f"{response.url.host} sent another part of the file than it was asked for")
+        if asked is not None and _validators(job, response)["validator"] not in ("", asked):
+            job.part.unlink(missing_ok=True)  # a server that takes no notice of If-Range
+            raise _BrokenError(f"the file at {response.url.host} has changed since its first part was fetched")
         start, total = offset, None if match["total"] == "*" else int(match["total"])
     if job.size is not None and total is not None and total != job.size:
         raise SourceFailedError(f"the file there has {total} bytes, expected are {job.size}")
@@ -227,4 +234,5 @@ def _refusal(response: aiohttp.ClientResponse) -> str:
         )
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         return f"{host} has no such file ({status}): check the name, the path and the revision"
-    return f"{host} answered {status} {response.reason or ''}".rstrip()
+    # Not the reason it gives: that is the server's own text, and may hold what a terminal would obey.
+    return f"{host} answered {status} {responses.get(status, '')}".rstrip()

@@ -110,8 +110,8 @@ def _unknown(
     entries = (entry.name for entry in (config.models if config else ()))
     names = sorted({*entries, *BUILTIN, *(known.name for known in stored)})
     near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = f"did you mean {near[0]}? There are" if near else "there are"
     return ModelFileError(
-        f"the embedded engine has no model {name!r}: {hint}There are {', '.join(names)}; "
+        f"the embedded engine has no model {name!r}: {hint} {', '.join(names)}; "
         "a path to a .gguf file also works, and an entry under models with a source"
     )

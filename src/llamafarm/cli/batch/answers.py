@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -147,9 +148,23 @@ class AnswerFile:
 
     def drop(self, unwanted: Callable[[int], bool]) -> None:
         """Take out the lines of some indices: the file is written anew beside itself and then replaced."""
-        beside = self._path.with_name(self._path.name + ".new")
         try:
-            anew = self._open(beside, os.O_CREAT | os.O_TRUNC)
+            anew = self._without(unwanted)
+        except OSError as error:
+            raise self._full(error) from error
+        os.close(self._descriptor)
+        self._descriptor = anew
+        for index in range(len(self._states)):
+            if self._states[index] and unwanted(index):
+                self._hashes[index] = self._states[index] = 0
+
+    def _without(self, unwanted: Callable[[int], bool]) -> int:
+        """Put a file without some lines in the place of this one, and give its descriptor. Raises OSError."""
+        made, name = tempfile.mkstemp(dir=self._path.parent, prefix=".llamafarm-", suffix=".tmp")
+        os.close(made)  # a descriptor that appends is wanted
+        beside = Path(name)
+        try:
+            anew = self._open(beside, 0)
             self._lock(anew)
             beside.chmod(stat.S_IMODE(os.fstat(self._descriptor).st_mode))
             for number, (_, content) in enumerate(self._lines(), 1):
@@ -157,14 +172,10 @@ class AnswerFile:
                     _write_all(anew, content)
             os.fsync(anew)
             beside.replace(self._path)
-        except OSError as error:
+        except BaseException:
             beside.unlink(missing_ok=True)
-            raise self._full(error) from error
-        os.close(self._descriptor)
-        self._descriptor = anew
-        for index in range(len(self._states)):
-            if self._states[index] and unwanted(index):
-                self._hashes[index] = self._states[index] = 0
+            raise
+        return anew
 
     def _full(self, error: OSError) -> ResourceError:
         return ResourceError(

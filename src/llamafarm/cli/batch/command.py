@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llamafarm.cli.parameters import parameter_options, request_options
-from llamafarm.cli.printing import document, note
+from llamafarm.cli.printing import counted, document, note
 from llamafarm.cli.prompts import valid
 from llamafarm.cli.settings import common_options, settings_of
 
@@ -23,16 +23,20 @@ if TYPE_CHECKING:
     from llamafarm.cli.batch.run import Run
     from llamafarm.cli.settings import Settings
     from llamafarm.farm import Farm
+    from llamafarm.spec import Document
+    from llamafarm.spec.strategy import Strategy
 
 __all__ = ["batch"]
 
 _INTERRUPTED = 130
+_MOST_AT_ONCE = 256
+"""Lines in flight: each is a connection, and many systems give a process 1024 open files."""
 
 
 @click.command
 @click.argument("given", metavar="INPUT")
 @click.option("--out", metavar="FILE", help="Write answers to FILE, and go on where an earlier run stopped.")
-@click.option("--parallel", type=click.IntRange(min=1), help="Lines asked at a time; else the strategy's batch_size.")
+@click.option("--parallel", type=click.IntRange(1, _MOST_AT_ONCE), help="Lines asked at a time; else batch_size.")
 @click.option("--format", "form", type=click.Choice(["txt", "jsonl"]), help="What INPUT holds; else seen by itself.")
 @click.option("--system", metavar="TEXT", help="What the model is told before each prompt.")
 @click.option("--retry-failed", is_flag=True, help="Ask again the lines that failed in an earlier run.")
@@ -48,6 +52,7 @@ def batch(context: click.Context, /, given: str, **options: Any) -> int:
     """
     from llamafarm.cli.batch.items import Items
     from llamafarm.cli.batch.lines import Input
+    from llamafarm.cli.opening import load
 
     settings = settings_of(context)
     request = request_options(context, **options)
@@ -55,8 +60,10 @@ def batch(context: click.Context, /, given: str, **options: Any) -> int:
     with ExitStack() as stack:
         source = stack.enter_context(Input(given))
         form: Form = options["form"] or _form(given, source)
+        strategy = load(settings)
+        items = Items(source.name, form, request, system, asked=[part.name for part in strategy])
         file = _answer_file(options["out"], source, stack)
-        return asyncio.run(_batch(settings, source, Items(source.name, form, request, system), file, options))
+        return asyncio.run(_batch(settings, strategy, source, items, file=file, options=options))
 
 
 def _form(given: str, source: Input) -> Form:
@@ -83,7 +90,13 @@ def _answer_file(out: str | None, source: Input, stack: ExitStack) -> AnswerFile
 
 
 async def _batch(
-    settings: Settings, source: Input, items: Items, file: AnswerFile | None, options: dict[str, Any]
+    settings: Settings,
+    strategy: tuple[Document, Strategy],
+    source: Input,
+    items: Items,
+    *,
+    file: AnswerFile | None,
+    options: dict[str, Any],
 ) -> int:
     from llamafarm.cli.batch.answers import Printed
     from llamafarm.cli.batch.meter import Meter
@@ -96,7 +109,7 @@ async def _batch(
         file.drop(file.is_failed)
     total = _go_through(source, items, file, redo_changed=options["redo_changed"]) if source.is_file else None
     earlier = file.counts if file is not None else (0, 0)
-    async with opened(settings) as farm:
+    async with opened(settings, strategy) as farm:
         parallel = _parallel(settings, farm, options["parallel"])
         draws = file is not None or not sys.stdout.isatty()
         with Meter(settings, total=total, earlier=earlier, draws=draws) as meter:
@@ -139,14 +152,14 @@ def _parallel(settings: Settings, farm: Farm, given: int | None) -> int:
             settings,
             f"--parallel {given} is more than the strategy's parallel_requests: {optimization.parallel_requests}",
         )
-    return min(given or optimization.batch_size, optimization.parallel_requests)
+    return min(given or optimization.batch_size, optimization.parallel_requests, _MOST_AT_ONCE)
 
 
 def _code(settings: Settings, run: Run, meter: Meter, file: AnswerFile | None) -> int:
     if run.stopped and meter.left != 0:
-        left = "the rest" if meter.left is None else f"{meter.left} lines"
+        left = "the rest" if meter.left is None else counted(meter.left, "line")
         how = "run the same command again to go on" if file is not None else "with --out it could be gone on with"
-        note(settings, f"stopped before {left} were asked: {how}")
+        note(settings, f"stopped before {left} could be asked: {how}")
         return _INTERRUPTED
     if meter.failed or meter.earlier[1]:
         if file is not None:

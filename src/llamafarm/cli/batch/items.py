@@ -14,7 +14,7 @@ from llamafarm.farm.messages import messages_of
 from llamafarm.types import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from llamafarm.cli.batch.lines import Form, Line
     from llamafarm.types import Call
@@ -30,19 +30,30 @@ _OPERATIONS = {
     "/v1/embeddings": Operation.EMBEDDING,
 }
 _OWN_KEYS = ("id", "prompt", "messages", "system", "images", "params")
-_KEYS = (*_OWN_KEYS, *sorted(set(Options.__annotations__) - {"extra_body", "n", "suffix"}))
+_KEYS = (*_OWN_KEYS, *sorted(set(Options.__annotations__) - {"extra_body", "suffix"}))
+_TAKEN = {
+    "messages": "it stands beside `params`",
+    "prompt": "it stands beside `params`",
+    "input": "texts to embed go in a line with `url` and `body`",
+    "model": "it stands beside `params`",
+    "stream": "a line's answer is written when it is whole",
+}
+"""Fields of a request that are not set by `params`, and why."""
 _FOREIGN_KEYS = ("custom_id", "method", "url", "body")
 
 
 class Items:
     """Makes calls of lines; a line's own words win over what the command line says for all."""
 
-    def __init__(self, name: str, form: Form, options: Mapping[str, Any], system: str | None) -> None:
+    def __init__(
+        self, name: str, form: Form, options: Mapping[str, Any], system: str | None, *, asked: Sequence[str] = ()
+    ) -> None:
+        """Begin; `asked` is the strategy that they go to: the name of its file and its own."""
         self._name = name
         self._form = form
         self._options = options
         self._system = system
-        self._common = msgspec.json.encode((options, system), order="deterministic")
+        self._common = msgspec.json.encode((options, system, asked), order="deterministic")
 
     def fingerprint(self, line: Line) -> int:
         """Give what tells an input line, asked in this way, from any other: 64 bits, never 0."""
@@ -66,11 +77,13 @@ class Items:
             return make_call({"messages": messages_of(line.text(self._name), system=self._system)}, self._options)
         given = self._object(line)
         try:
-            return self._foreign(given) if "body" in given else self._own(given)
+            call = self._foreign(given) if "body" in given else self._own(given)
+            _check_one_answer(call.body)
         except BadCallError as error:
             raise BadCallError(f"{self._name}:{line.number}: {error}") from error
         except UNFIT as error:
             raise BadCallError(f"{self._name}:{line.number}: no request can be made of it: {error}") from error
+        return call
 
     def _object(self, line: Line) -> dict[str, Any]:
         where = f"{self._name}:{line.number}"
@@ -90,6 +103,8 @@ class Items:
         params = given.get("params", {})
         if not isinstance(params, dict):
             raise BadCallError("`params` is not an object")
+        if taken := next((key for key in params if key in _TAKEN), None):
+            raise BadCallError(f"`params` can't hold `{taken}`: {_TAKEN[taken]}")
         options = {**self._options, **own}
         options["extra_body"] = {**self._options.get("extra_body", {}), **params}
         return make_call({"messages": self._messages(given)}, _checked(options))
@@ -137,6 +152,17 @@ class Items:
         if "model" in body:
             options["model"] = body["model"]
         return make_call(content, _checked(options), operation=operation)
+
+
+def _check_one_answer(body: Mapping[str, Any]) -> None:
+    """Refuse what would be answered, and billed, more often than a line of the output can hold."""
+    for name in ("n", "best_of"):
+        if body.get(name, 1) not in (None, 1):
+            raise BadCallError(f"`{name}` is {body[name]!r}, but a line has one answer: repeat the line instead")
+    prompt = body.get("prompt")
+    of_tokens = isinstance(prompt, list) and all(isinstance(token, int) for token in prompt)
+    if isinstance(prompt, list) and not of_tokens and len(prompt) > 1:
+        raise BadCallError(f"`prompt` holds {len(prompt)} prompts, but a line has one answer: give each a line")
 
 
 def _check_messages(messages: object) -> None:

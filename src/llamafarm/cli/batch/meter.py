@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from llamafarm.cli.printing import dollars, note
+from llamafarm.cli.printing import counted, dollars, note
 from llamafarm.cli.progress import is_watched
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Meter:
         self.input_tokens = self.output_tokens = 0
         self.cost = 0.0
         self.unpriced = 0
+        """Lines of which nobody can tell what they may have cost."""
         self._started = time.monotonic()
         self._bar = _bar() if draws and is_watched(settings) else None
         self._task: TaskID | None = None
@@ -44,8 +45,8 @@ class Meter:
             self.answered += 1
             self.input_tokens += record["usage"]["input_tokens"] or 0
             self.output_tokens += record["usage"].get("output_tokens") or 0
-            self.unpriced += record["cost_usd"] is None
-        self.cost += record.get("cost_usd") or 0.0
+        self.unpriced += record["cost_usd"] is None
+        self.cost += record["cost_usd"] or 0.0
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=1, description=self._described())
 
@@ -78,7 +79,7 @@ class Meter:
         answered, failed = self.earlier
         earlier = f" ({answered} answered and {failed} failed earlier)" if answered or failed else ""
         tokens = f"{self.input_tokens} + {self.output_tokens} tokens"
-        cost = dollars(self.cost) + (f" and {self.unpriced} answers without a price" if self.unpriced else "")
+        cost = dollars(self.cost) + (f" and {counted(self.unpriced, 'line')} of unknown cost" if self.unpriced else "")
         seconds = time.monotonic() - self._started
         note(
             self._settings,

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from llamafarm.cli.batch.items import UNFIT
-from llamafarm.cli.printing import answer_document, attempt_documents, note
-from llamafarm.errors import AllFailedError, ConfigError, LlamaFarmError
-from llamafarm.farm.answers import vectors_of
+from llamafarm.cli.printing import answer_document, attempt_documents, counted, note
+from llamafarm.errors import ConfigError, LlamaFarmError
+from llamafarm.farm.answers import cost_usd
 from llamafarm.types import Operation
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ __all__ = ["Run", "changed"]
 def changed(file: AnswerFile, name: str, line: Line) -> ConfigError:
     """Make the error for an input line that is not the one that was answered."""
     return ConfigError(
-        f"{name}:{line.number}: not the line that {file.name} has an answer for: the input or the options have changed;"
+        f"{name}:{line.number}: not the line that {file.name} has an answer for: the input, the options or the strategy"
+        " have changed;"
         " give another --out, or --redo-changed to ask changed lines again"
     )
 
@@ -65,7 +66,8 @@ class Run:
 
     async def carry_out(self, answers: Answers, meter: Meter, parallel: int) -> None:
         """Ask, `parallel` lines at a time, until the input or a signal ends it; raises what ends it otherwise."""
-        workers = [asyncio.create_task(self._work(answers, meter)) for _ in range(parallel)]
+        most = parallel if meter.left is None else max(1, min(parallel, meter.left))
+        workers = [asyncio.create_task(self._work(answers, meter)) for _ in range(most)]
         with self._signals(workers):
             done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
             failure = next((w.exception() for w in done if not w.cancelled() and w.exception()), None)
@@ -115,17 +117,18 @@ class Run:
         if name is not None:
             record["id"] = name
         record["hash"] = f"{self._items.fingerprint(line):016x}"
+        call = None
         try:
             call = self._items.call(line)
             answer = await self._farm.ask(call)
             return record | _answered(call, answer)
         except LlamaFarmError as error:
-            attempts = error.attempts if isinstance(error, AllFailedError) else ()
             failure = {"kind": error.kind, "message": str(error)}
-            return record | {"error": failure, "attempts": attempt_documents(attempts)}
         except UNFIT as error:
             message = f"{self._name}:{line.number}: internal error: {type(error).__name__}: {error}"
-            return record | {"error": {"kind": LlamaFarmError.kind, "message": message}, "attempts": []}
+            failure = {"kind": LlamaFarmError.kind, "message": message}
+        cost, attempts = (0.0, []) if call is None else (cost_usd(call), call.attempts)
+        return record | {"error": failure, "cost_usd": cost, "attempts": attempt_documents(attempts)}
 
     @contextmanager
     def _signals(self, workers: list[asyncio.Task[None]]) -> Iterator[None]:
@@ -138,7 +141,8 @@ class Run:
                     worker.cancel()
                 return
             self._stop.set()
-            note(self._settings, f"stopping: {self._busy} lines in flight are finished first (again: drop them)")
+            busy = counted(self._busy, "line")
+            note(self._settings, f"stopping: {busy} in flight to be finished first (again: drop them)")
 
         signals = (signal.SIGINT, signal.SIGTERM)
         try:
@@ -157,7 +161,6 @@ class Run:
 def _answered(call: Call, answer: Answer) -> dict[str, Any]:
     shown = answer_document(answer)
     if call.operation is Operation.EMBEDDING:
-        texts = call.body["input"]
         del shown["text"], shown["finish_reason"]
-        return {"vectors": vectors_of(answer, len(texts) if isinstance(texts, list) else 1), **shown}
+        return {"vectors": answer.vectors or (), **shown}
     return shown

@@ -92,6 +92,8 @@ class Conversation:
     @classmethod
     def load(cls, path: Path) -> Conversation:
         """Read what `save` wrote as JSON, or any object with such a list under ``messages``. Raises BadCallError."""
+        if path.suffix.lower() == ".md":
+            raise BadCallError(f"{path}: Markdown is for reading only: /save to a name without .md writes what loads")
         try:
             content = read_file(path, _LARGEST)
         except ValueError as error:

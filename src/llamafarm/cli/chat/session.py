@@ -7,11 +7,11 @@ import dataclasses
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
-from llamafarm.cli.ask import note_detours, note_finish, show_stream
+from llamafarm.cli.ask import note_detours, note_finish, noting_passed_over, show_stream
 from llamafarm.cli.chat.conversation import Conversation, Turn
 from llamafarm.cli.failures import show
 from llamafarm.cli.opening import opened
-from llamafarm.cli.printing import answer_document, document, dollars, say, summary
+from llamafarm.cli.printing import answer_document, counted, document, dollars, say, summary
 from llamafarm.errors import BadCallError, LlamaFarmError, UnknownModelError
 from llamafarm.farm import AnswerStream, make_call
 from llamafarm.farm.thread import LoopThread
@@ -47,6 +47,11 @@ class Session:
             self._farm = self._loop.run(self._open.enter_async_context(opened(self.settings)))
         except BaseException:
             self._loop.stop()
+            raise
+        try:
+            self.model = self.model  # an unknown one is said now, not at the first question
+        except BaseException:
+            self.__exit__()
             raise
         return self
 
@@ -140,7 +145,7 @@ class Session:
     def spent(self) -> str:
         """Say what the answers so far took."""
         cost = dollars(self._cost) + (f" and {self._unpriced} without a price" if self._unpriced else "")
-        return f"{self._answers} answers, {self._input_tokens} + {self._output_tokens} tokens, {cost}"
+        return f"{counted(self._answers, 'answer')}, {self._input_tokens} + {self._output_tokens} tokens, {cost}"
 
     def _drop_unanswered(self) -> None:
         """Take a question to which nothing came out of the conversation, so that the next one follows an answer."""
@@ -150,15 +155,17 @@ class Session:
     async def _answer(self) -> None:
         stream = not self.settings.json
         call = make_call({"messages": self.conversation.messages()}, self._options, stream=stream)
-        if stream:
-            answer = await self._streamed(AnswerStream(call, self.farm.send))
-        else:
-            answer = await self.farm.ask(call)
+        with noting_passed_over(self.settings, self.farm, call):
+            if stream:
+                answer = await self._streamed(AnswerStream(call, self.farm.send))
+            else:
+                answer = await self.farm.ask(call)
+        if not stream:
             note_detours(self.settings, self.farm, answer)
             document(answer_document(answer))
         self._keep(answer)
-        note_finish(self.settings, answer)
-        if self.settings.verbose:
+        note_finish(self.settings, answer, call)
+        if self.settings.tells_more:
             say(summary(answer))
 
     async def _streamed(self, stream: AnswerStream) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from llamafarm.cli.chat.conversation import Conversation
-from llamafarm.cli.printing import say
+from llamafarm.cli.printing import counted, say
 from llamafarm.errors import BadCallError
 from llamafarm.home import expanded
 
@@ -80,14 +80,14 @@ def _save(slash: Slash, name: str) -> None:
     path = _path(name, "/save")
     slash.session.conversation.save(path, replace=path in slash.saved)
     slash.saved.add(path)
-    say(f"saved {len(slash.session.conversation.turns)} messages in {path}")
+    say(f"saved {counted(len(slash.session.conversation.turns), 'message')} in {path}")
 
 
 def _load(slash: Slash, name: str) -> None:
     path = _path(name, "/load")
     slash.session.replace(Conversation.load(path))
     slash.saved.add(path)
-    say(f"loaded {len(slash.session.conversation.turns)} messages from {path}")
+    say(f"loaded {counted(len(slash.session.conversation.turns), 'message')} from {path}")
 
 
 def _retry(slash: Slash, _: str) -> None:
@@ -132,8 +132,8 @@ _COMMANDS = {
     "strategy": _Command("[NAME]", "go on with another strategy; the conversation stays", _strategy),
     "system": _Command("[TEXT]", "tell the model this before the conversation; - nothing", _system),
     "tags": _Command("[TAG …]", "tag what is asked from now on; - takes the tags off", _tags),
-    "save": _Command("FILE", "save the conversation: Markdown in a .md file, else JSON messages", _save),
-    "load": _Command("FILE", "go on with a saved conversation", _load),
+    "save": _Command("FILE", "save the conversation: JSON messages; in a .md file Markdown, for reading only", _save),
+    "load": _Command("FILE", "go on with a conversation saved as JSON", _load),
     "retry": _Command("", "ask the last question again", _retry),
     "clear": _Command("", "forget the conversation", _clear),
     "history": _Command("", "show the conversation", _history),

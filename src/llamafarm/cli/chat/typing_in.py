@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from llamafarm.cli.printing import say
 from llamafarm.cli.prompts import stdin, valid
 from llamafarm.errors import BadCallError
 
@@ -86,7 +87,7 @@ class Typing:
             with os.fdopen(descriptor, "a", encoding="utf-8", errors="replace") as file:
                 file.write(turn + "\n")
         except OSError as error:
-            print(f"llamafarm: no history is kept: {self.history}: {error.strerror}", file=sys.stderr)  # noqa: T201 - once
+            say(f"llamafarm: no history is kept: {self.history}: {error.strerror}")  # once
             self.history = None
 
 
