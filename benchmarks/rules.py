@@ -127,8 +127,12 @@ def bombs() -> None:
         row(label, microseconds(load))
 
 
-if __name__ == "__main__":
+def main() -> None:
     rules()
     many_rules()
     long_texts()
     bombs()
+
+
+if __name__ == "__main__":
+    main()
