@@ -13,9 +13,10 @@ from llamafarm import strategies
 from llamafarm.errors import ConnectError, CostLimitError
 from llamafarm.farm import find_strategy
 from llamafarm.planning import Snapshot, plan
+from llamafarm.planning.plan import behind
 from llamafarm.testing import FakeAnswer, FakeProvider, FakeServer
 from llamafarm.testing.drill import Drill, Promises, drill
-from llamafarm.testing.drill.routes import cells_of, routes_of, rule_cases, wanted_by
+from llamafarm.testing.drill.routes import cells_of, routes_of, rule_cases
 from llamafarm.testing.fake_server import answer, reply
 from tests.faults.far_ends import model
 from tests.making import NO_GPU, routing, strategy
@@ -245,7 +246,7 @@ def test_a_rule_wants_those_that_planning_would_ask(rules):
     )
     for case in rule_cases(made, NOW):
         planned = plan(made, case.found.sample.call(stream=False), Snapshot(NOW))
-        assert [target.name for target in planned] == [target.name for target in wanted_by(case.rule, made.order)]
+        assert [target.name for target in planned] == [target.name for target in behind(case.rule, made.order)]
 
 
 def test_what_one_route_has_shown_is_not_tried_again_on_another():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from llamafarm.tokens import Counter
     from llamafarm.types import Call, Target
 
-__all__ = ["Explanation", "RuleVerdict", "Snapshot", "explain", "plan"]
+__all__ = ["Explanation", "RuleVerdict", "Snapshot", "behind", "explain", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class _Planner:
             return self._named(name)
         rule = self._first_rule()
         if rule is not None:
-            return _behind(rule, self.routing.order)
+            return behind(rule, self.routing.order)
         return self._balanced() if self.routing.balanced else self.routing.order
 
     def _balanced(self) -> tuple[Target, ...]:
@@ -217,7 +217,7 @@ class _Planner:
         return (errors.TokenLimitError if too_long else errors.NoTargetError)(message)
 
 
-def _behind(rule: RoutingRule, order: tuple[Target, ...]) -> tuple[Target, ...]:
+def behind(rule: RoutingRule, order: tuple[Target, ...]) -> tuple[Target, ...]:
     """Put a rule's target in front; behind a local one stay only local ones, unless the rule says otherwise."""
     if rule.fallback is False:
         return (rule.target,)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from llamafarm import planning
 from llamafarm.planning import money
+from llamafarm.planning.plan import behind
 from llamafarm.testing.drill.making import find_sample, plain_sample
 from llamafarm.transport.faulty import InjectedFault
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from llamafarm.testing.drill.sample import Sample
     from llamafarm.types import Call, Target
 
-__all__ = ["Cell", "Route", "RuleCase", "cells_of", "mapped", "routes_of", "rule_cases", "wanted_by"]
+__all__ = ["Cell", "Route", "RuleCase", "cells_of", "mapped", "routes_of", "rule_cases"]
 
 _PLAIN = (
     InjectedFault.REFUSED,
@@ -125,7 +126,7 @@ def routes_of(routing: Routing, cases: Iterable[RuleCase], now: datetime) -> Ite
     for case in cases:
         if case.found.sample is not None and not case.found.taken_by:
             own = case.found.sample
-            yield Route(routing, own, own.moment(now), wanted_by(case.rule, routing.order))
+            yield Route(routing, own, own.moment(now), behind(case.rule, routing.order))
 
 
 def _picks(routing: Routing) -> Iterator[Routing]:
@@ -133,15 +134,6 @@ def _picks(routing: Routing) -> Iterator[Routing]:
     for place in range(max(1, len(routing.balanced))):
         balanced = (*routing.balanced[place:], *routing.balanced[:place])
         yield dataclasses.replace(routing, balanced=balanced)
-
-
-def wanted_by(rule: RoutingRule, order: tuple[Target, ...]) -> tuple[Target, ...]:
-    """Give the targets that a rule leaves, its own in front; `planning.plan` sends a request to those it may go to."""
-    if rule.fallback is False:
-        return (rule.target,)
-    if rule.target.local and rule.fallback is None:
-        order = tuple(target for target in order if target.local)
-    return _unique((rule.target, *order))
 
 
 def _unique(targets: Iterable[Target]) -> tuple[Target, ...]:
@@ -177,9 +169,9 @@ def _modes(stream: bool | None) -> tuple[tuple[bool, tuple[InjectedFault, ...]],
 
 
 def _key(cell: Cell, call: Call) -> tuple[object, ...]:
-    behind = tuple(target.identity for target in cell.order[cell.place :])
+    following = tuple(target.identity for target in cell.order[cell.place :])
     needs = tuple(sorted(name for name in ("response_format", "tools") if call.body.get(name)))
-    return (cell.fault, cell.streamed, behind, cell.unfit, needs if cell.fault is InjectedFault.CUT else ())
+    return (cell.fault, cell.streamed, following, cell.unfit, needs if cell.fault is InjectedFault.CUT else ())
 
 
 def _cell(
