@@ -375,3 +375,34 @@ def test_a_key_in_a_file_that_cannot_be_read_says_why(tmp_path, name, said):
     (finding,) = findings(body)
     assert finding.code == "key-not-set"
     assert said in finding.message
+
+
+CHAIN = """
+components:
+  a: {type: openai_compatible, config: {provider: openai, default_model: gpt-4o-mini%s}}
+  b: {type: openai_compatible, config: {provider: openai, default_model: gpt-4o-mini%s}}
+fallback_chain: [a, b]
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("", "", True),
+        ("", ", temperature: 1", True),
+        (", base_url: http://127.0.0.1:1/v1", ", base_url: http://127.0.0.1:1/v1", True),
+        ("", ", base_url: http://127.0.0.1:1/v1", False),
+        (", api_key: one", ", api_key: another", False),
+    ],
+)
+def test_an_entry_of_the_chain_that_is_a_target_once_more_stands_in_for_nobody(first, second, said):
+    found = [finding for finding in findings(CHAIN % (first, second)) if finding.code == "same-target"]
+    assert coded(found) == ([("warning", "same-target", "fallback_chain[1]")] if said else [])
+    assert all("b is the same target as a" in finding.message for finding in found)
+
+
+def test_targets_are_not_called_the_same_where_a_key_could_not_be_read():
+    body = textwrap.indent((CHAIN % ("", ", api_key: 5.5")).strip(), "    ")
+    document = spec.examine_text(f"strategies:\n  - name: s\n    description: d\n{body}\n", "f.yaml", env=KEYS)
+    assert [finding.code for finding in document.findings] == ["wrong-type"]
+    assert "same-target" not in [finding.code for finding in check(document, KEYS)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 
 import pytest
 
@@ -135,3 +136,143 @@ async def test_a_hook_added_after_the_end_runs_at_once():
     late = []
     reply.on_end(late.append)
     assert late[0].ended == "complete"
+
+
+ONE_OF_TWO = Chunk(finish_reason="stop", usage=Usage(9, 1))
+OTHER = Chunk(text="b", index=1)
+
+
+async def of_two(*steps):
+    source = Source(Chunk(text="a"), ONE_OF_TWO, *steps)
+    reply = Reply(source, TARGET, choices=2)
+    ends = []
+    reply.on_end(ends.append)
+    return reply, ends
+
+
+@pytest.mark.parametrize("steps", [(), (OTHER,), (OTHER, Chunk(finish_reason="stop", index=1))])
+@pytest.mark.parametrize("fails", [True, False])
+async def test_the_usage_of_one_choice_is_not_that_of_all(steps, fails):
+    reply, ends = await of_two(*steps, *([StreamCutError("x")] if fails else ["hang"]))
+    for _ in range(2 + len(steps)):
+        await anext(reply)
+    assert reply.usage is None
+    if fails:
+        with pytest.raises(StreamCutError):
+            await anext(reply)
+    await reply.aclose()
+    assert (ends[0].ended, ends[0].usage) == ("cut" if fails else "abandoned", None)
+
+
+async def test_the_usage_of_all_choices_is_that_of_the_whole():
+    reply, ends = await of_two(OTHER, Chunk(finish_reason="stop", index=1), Chunk(usage=Usage(9, 2)))
+    assert [chunk async for chunk in reply]
+    assert ends[0].usage == reply.usage == Usage(9, 2)
+
+
+async def test_fewer_choices_than_asked_for_are_the_whole_where_the_source_ends():
+    reply, ends = await of_two()
+    assert [chunk async for chunk in reply]
+    assert ends[0].usage == Usage(9, 1)
+
+
+@pytest.mark.parametrize("usage", [Usage(0, 0), Usage(9, 0), Usage(0, 9), Usage(-1, 5), Usage(5, -1)])
+async def test_a_usage_that_does_not_count_what_came_is_none(usage):
+    for steps in (
+        (TEXT, Chunk(finish_reason="stop", usage=usage)),
+        (Chunk(text="a", finish_reason="stop", usage=usage),),
+        (TEXT, Chunk(finish_reason="stop"), Chunk(usage=usage)),
+    ):
+        _, reply, _, ends = watched(*steps)
+        assert [chunk.usage async for chunk in reply if chunk.usage] == []
+        assert ends[0].usage is reply.usage is None
+
+
+async def test_an_answer_without_a_token_may_have_cost_only_its_prompt():
+    _, reply, _, ends = watched(Chunk(finish_reason="content_filter", usage=Usage(9, 0)))
+    assert [chunk async for chunk in reply]
+    assert ends[0].usage == Usage(9, 0)
+
+
+async def test_reading_ahead_loses_nothing_and_ends_nothing():
+    source, reply, seen, ends = watched(TEXT, END)
+    await reply.read_ahead()
+    assert (source.steps, seen, ends) == ([], [], [])
+    assert reply.usage == Usage(1, 2)
+    assert [chunk async for chunk in reply] == [TEXT, END]
+    assert ends[0].ended == "complete"
+
+
+async def test_an_error_behind_a_whole_answer_does_not_make_its_usage_unknown():
+    _, reply, _, ends = watched(TEXT, END)
+    await reply.read_ahead()
+    reply.break_off(TransientError("x"))
+    assert (ends[0].ended, ends[0].usage) == ("cut", Usage(1, 2))
+
+
+async def test_a_read_that_is_cancelled_closes_the_source():
+    source, reply, _, ends = watched(TEXT, "hang")
+    await anext(reply)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(reply), 0.05)
+    assert source.closed
+    assert [outcome.ended for outcome in ends] == ["abandoned"]
+
+
+async def test_a_reply_that_another_thread_drops_ends_in_its_loops_thread():
+    ended = asyncio.Event()
+    threads = []
+    replies = [Reply(Source(TEXT), TARGET)]
+
+    def end(_):
+        threads.append(threading.get_ident())
+        ended.set()
+
+    replies[0].on_end(end)
+    await asyncio.to_thread(replies.clear)
+    await asyncio.wait_for(ended.wait(), 5)
+    assert threads == [threading.get_ident()]
+
+
+async def test_a_usage_before_the_last_text_is_that_of_a_part():
+    _, reply, _, ends = watched(TEXT, END, Chunk(text="more"))
+    assert [chunk async for chunk in reply]
+    assert (ends[0].ended, ends[0].usage) == ("complete", None)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (TEXT, Chunk(usage=Usage(9, 4)), Chunk(finish_reason="stop")),
+        (Chunk(text="a", usage=Usage(9, 1)), Chunk(text="b", usage=Usage(9, 4)), Chunk(finish_reason="stop")),
+    ],
+)
+async def test_a_usage_between_the_last_text_and_the_finish_reason_is_that_of_the_whole(steps):
+    _, reply, _, ends = watched(*steps)
+    assert [chunk async for chunk in reply]
+    assert (ends[0].ended, ends[0].usage, reply.usage) == ("complete", Usage(9, 4), Usage(9, 4))
+    _, reply, _, ends = watched(*steps[:2], StreamCutError("x"))
+    with pytest.raises(StreamCutError):
+        [chunk async for chunk in reply]
+    assert (ends[0].ended, ends[0].usage) == ("cut", None)
+
+
+async def test_a_usage_before_any_text_is_not_that_of_the_whole():
+    _, reply, _, ends = watched(Chunk(usage=Usage(9, 1)), Chunk(finish_reason="length"))
+    assert [chunk async for chunk in reply]
+    assert (ends[0].ended, ends[0].usage) == ("complete", None), "it may have thought, which it does not show"
+
+
+async def test_a_usage_before_the_end_of_one_choice_is_not_that_of_all():
+    steps = Chunk(text="a"), OTHER, ONE_OF_TWO, Chunk(finish_reason="stop", index=1)
+    reply = Reply(Source(*steps), TARGET, choices=2)
+    assert [chunk async for chunk in reply]
+    assert reply.usage is None
+
+
+async def test_a_cut_answer_has_no_usage_whatever_finish_reasons_it_had():
+    each = Chunk(text="a", finish_reason="stop", usage=Usage(9, 1))
+    _, reply, _, ends = watched(each, StreamCutError("x"))
+    with pytest.raises(StreamCutError):
+        [chunk async for chunk in reply]
+    assert (ends[0].ended, ends[0].usage) == ("cut", None)

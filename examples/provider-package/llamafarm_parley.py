@@ -24,6 +24,7 @@ class Parley(JsonDialect):
     path = "talk"
     models_path = "voices"
     key_variables = ("PARLEY_API_KEY",)  # a `base_url` here would spare the strategy file its own
+    supports = ()  # text alone: requests with pictures, tools or a schema go to other targets
 
     def body(self, attempt: Attempt, *, streamed: bool) -> dict[str, Any]:
         asked = attempt.body

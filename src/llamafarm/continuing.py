@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from llamafarm.types import Chunk
 
-__all__ = ["Continued", "with_beginning", "without_trailing_space"]
+__all__ = ["Continued", "callers_own", "with_beginning", "without_trailing_space"]
 
 _TELLING = 24
 """Characters: an answer that starts with as much of its beginning repeats it; with less it may just go on so."""
@@ -37,6 +37,18 @@ def with_beginning(content: Any, beginning: str) -> Any:
     return [*content, {"type": "text", "text": beginning}]
 
 
+def callers_own(messages: Any) -> str:
+    """Give the beginning of the answer that the caller's own messages end in; none where they end in another's."""
+    last = messages[-1] if isinstance(messages, list | tuple) and messages else None
+    if not isinstance(last, dict) or last.get("role") != "assistant":
+        return ""
+    content = last.get("content")
+    if not isinstance(content, list | tuple):
+        return str(content or "")
+    texts = (part.get("text") for part in content if isinstance(part, dict))
+    return "".join(text for text in texts if isinstance(text, str))
+
+
 def _tells(text: str) -> bool:
     """Whether an answer that starts with this text repeats it: it is long, and no pattern that just goes on."""
     start = text[:_LOOKED_AT]
@@ -47,6 +59,7 @@ def _tells(text: str) -> bool:
 class Continued:
     """The chunks of an answer's rest: without the beginning, if the target repeats it, and without white space twice.
 
+    `beginning` is all of the message that the target goes on with, what the caller's own prompt has of it included.
     `cut` is the white space that was not sent. `echoes` says that the target is known to repeat; else only what is
     long enough to tell, and no pattern (a line of dashes), is taken for repeated. A repetition may end in the midst
     of the beginning, where the answer does. Text is held back only while it could still be a repetition.

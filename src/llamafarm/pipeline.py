@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from llamafarm.health import Health
     from llamafarm.planning import Routing, Snapshot
-    from llamafarm.types import AttemptStage, NextAttempt, NextStage, Sink, Stage, Upstream
+    from llamafarm.types import AttemptStage, NextAttempt, NextStage, Places, Sink, Stage, Upstream
 
 __all__ = ["compose"]
 
@@ -22,8 +22,13 @@ def compose(
     sinks: tuple[Sink, ...],
     snapshot: Callable[[], Snapshot],
     health: Health,
+    *,
+    places: Places | None = None,
 ) -> NextStage:
-    """Put a strategy's pipeline together; the outermost stage comes first."""
+    """Put a strategy's pipeline together; the outermost stage comes first.
+
+    `places` counts what is at work where other processes serve the strategy, too.
+    """
     strategy = routing.strategy
     attempt = _per_attempt(
         Retry(strategy.optimization),
@@ -34,7 +39,7 @@ def compose(
     return _per_call(
         Observe(sinks, strategy.name),
         Plan(routing, snapshot),
-        Queue(strategy.optimization),
+        Queue(strategy.optimization, places),
         end=FallBack(strategy, attempt, health),
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import threading
 import time
 
@@ -10,7 +11,7 @@ import pytest
 from llamafarm.apps.embedded_stream import EngineStream
 from llamafarm.apps.generation import Generation
 from llamafarm.errors import AttemptTimeoutError, BadRequestError, EngineError, StreamCutError
-from llamafarm.types import Attempt, Call, Operation, Target
+from llamafarm.types import Attempt, Call, Operation, Target, Usage
 
 TARGET = Target("local", "llamacpp", "embedded", "m", local=True)
 
@@ -53,6 +54,22 @@ async def test_a_stream_to_its_end():
     await asyncio.to_thread(script.generation.join, 5)  # its thread has said that the engine is free
     await asyncio.sleep(0)
     assert script.ended == [script.generation]
+
+
+async def test_the_usage_of_several_prompts_is_that_of_all():
+    used = {
+        "prompt_tokens": 3,
+        "completion_tokens": 2,
+        "total_tokens": 5,
+        "prompt_tokens_details": {"cached_tokens": 1},
+    }
+    events = [piece("a"), piece(finish="stop"), {"choices": [], "usage": used}]
+    stream = Script(*events, *events).stream(operation=Operation.COMPLETION)
+    one, two = [chunk for chunk in [chunk async for chunk in stream] if chunk.usage]
+    assert one.usage == Usage(3, 2, cached_tokens=1)
+    assert two.usage == Usage(6, 4, cached_tokens=2)
+    assert json.loads(two.raw)["usage"]["total_tokens"] == 10
+    assert json.loads(one.raw)["usage"] == used
 
 
 async def test_no_finish_reason_is_a_cut():

@@ -52,17 +52,17 @@ LIMIT = {"max_completion_tokens": "max_tokens"}
 
 TABLE = [
     # vendor, model, fields left out, fields renamed, roles of the messages, what the earlier answer's reasoning becomes
-    ("openai", "gpt-4o", {"top_k"}, {}, "developer", None),
+    ("openai", "gpt-4o", {"top_k", "reasoning_effort"}, {}, "developer", None),
     ("openai", "o3", {"top_k", "parallel_tool_calls", "verbosity", "prediction", "logit_bias", "stop", *SAMPLING, *LOGPROBS, *PENALTIES}, {}, "developer", None),
     ("openai", "gpt-5", {"top_k", "prediction", "logit_bias", "stop", *SAMPLING, *LOGPROBS, *PENALTIES}, {}, "developer", None),
-    ("azure", "gpt-4o", {"top_k"}, {}, "developer", None),
+    ("azure", "gpt-4o", {"top_k", "reasoning_effort"}, {}, "developer", None),
     ("azure", "gpt-5-mini", {"top_k", "prediction", "logit_bias", "stop", *SAMPLING, *LOGPROBS, *PENALTIES}, {}, "developer", None),
     ("groq", "llama-3.3-70b-versatile", {"top_k", "logit_bias", "store", "metadata", "verbosity", "prediction", "prompt_cache_key", "safety_identifier", *LOGPROBS, *PENALTIES}, {}, "developer", None),
     ("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", {"top_logprobs"}, LIMIT, "developer", "reasoning_content"),
     ("deepseek", "deepseek-chat", {"top_k"}, LIMIT, "system", "reasoning_content"),
     ("mistral", "mistral-large-latest", {"logit_bias", "user", "safety_identifier", "store", "verbosity"}, {**LIMIT, "seed": "random_seed"}, "system", None),
     ("openrouter", "openai/gpt-4o", set(), {}, "developer", "reasoning_content"),
-    ("gemini", "gemini-2.5-flash", {"top_k", "seed", "logit_bias", "store", "metadata", *PENALTIES}, {}, "developer", "reasoning_content"),
+    ("gemini", "gemini-2.5-flash", {"top_k", "seed", "logit_bias", "store", "metadata", "verbosity", "prediction", "prompt_cache_key", "safety_identifier", *PENALTIES}, {}, "developer", "reasoning_content"),
     ("xai", "grok-4.3", {"top_k", "stop", *PENALTIES}, {}, "developer", "reasoning_content"),
     ("xai", "grok-4.20-non-reasoning", {"top_k", "reasoning_effort"}, {}, "developer", "reasoning_content"),
     ("fireworks", "accounts/fireworks/models/kimi-k3", {"store", "verbosity", "safety_identifier"}, {}, "developer", "reasoning_content"),

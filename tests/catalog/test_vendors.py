@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from llamafarm import registry
 from llamafarm.catalog import CUSTOM, all_vendors, find_vendor, models_of, snapshot, vendor_names
-from llamafarm.providers.openai.quirks import QUIRKS
+from llamafarm.providers.json_dialect import JsonDialect
+from llamafarm.providers.openai.quirks import QUIRKS, TAKES
 
 ROOT = Path(__file__).parents[2]
 PROMISED = [
@@ -29,7 +31,7 @@ PROMISED = [
     "custom",
 ]
 
-OPENAI = frozenset({"stores", "no_top_k", "no_reasoning_back"})
+OPENAI = frozenset({"stores", "no_top_k", "no_reasoning_back", "few_stops", "takes_custom_tools"})
 GPT_5 = frozenset({"max_completion_tokens", "no_penalties", "no_logit_bias", "no_prediction", "no_stop"})
 REASONING = (GPT_5 - {"no_stop"}) | {"no_temperature", "no_logprobs"}
 
@@ -78,11 +80,11 @@ def test_the_first_key_variable_is_the_vendors_own():
 @pytest.mark.parametrize(
     ("vendor", "model", "words"),
     [
-        ("openai", "gpt-4o-mini", OPENAI),
+        ("openai", "gpt-4o-mini", {*OPENAI, "no_reasoning_effort"}),
         ("openai", "o3-mini", {*OPENAI, *REASONING, "no_parallel_tool_calls", "no_verbosity"}),
         ("openai", "o3", {*OPENAI, *REASONING, "no_parallel_tool_calls", "no_verbosity", "no_stop"}),
         ("openai", "GPT-5", {*OPENAI, *REASONING, "no_stop"}),
-        ("openai", "gpt-5-chat-latest", {*OPENAI, "max_completion_tokens"}),
+        ("openai", "gpt-5-chat-latest", {*OPENAI, "max_completion_tokens", "no_reasoning_effort"}),
         ("openai", "gpt-5.4-pro", {*OPENAI, *REASONING, "no_stop"}),
         ("openai", "gpt-5.2-chat-latest", {*OPENAI, *REASONING, "no_stop"}),
         ("openai", "gpt-5.4-mini", {*OPENAI, *GPT_5, "thinks_when_asked"}),
@@ -93,7 +95,7 @@ def test_the_first_key_variable_is_the_vendors_own():
         ("xai", "grok-4.3", {"no_top_k", "no_penalties", "no_stop"}),
         ("xai", "grok-4.20-non-reasoning", {"no_top_k", "no_reasoning_effort"}),
         ("fireworks", "accounts/fireworks/models/kimi-k3", {"no_store", "no_verbosity", "no_safety_identifier"}),
-        ("custom", "gpt-5", set()),
+        ("custom", "gpt-5", {"takes_unknown"}),
     ],
 )
 def test_quirks_depend_on_the_model(vendor, model, words):
@@ -108,7 +110,7 @@ def test_every_quirk_is_one_the_provider_knows():
         for quirk in vendor.quirks
         for word in quirk.words
     }
-    assert words <= set(QUIRKS)
+    assert words <= {*QUIRKS, *TAKES}
     assert {"no_stream_options", "random_seed"} <= find_vendor("mistral").quirks_of("mistral-large-latest")
 
 
@@ -144,6 +146,10 @@ def test_going_on_from_a_beginning_depends_on_vendor_and_model(vendor, model, ho
         ("mistral", "mistral-large-latest", None),
         ("llamacpp", "qwen2.5-coder-1.5b-q8_0.gguf", "infill"),
         ("llamacpp", "llama-3.2", None),
+        ("ollama", "qwen2.5-coder:1.5b", "completions"),
+        ("ollama", "codellama:7b-code", "completions"),
+        ("ollama", "starcoder2", "completions"),
+        ("ollama", "llama3.2", None),
         ("vllm", "qwen2.5-coder", None),
         ("embedded", "qwen2.5-coder", None),
         ("custom", "any", None),
@@ -179,3 +185,19 @@ def test_the_documented_table_is_this_one():
     page = (ROOT / "docs/providers.md").read_text(encoding="utf-8")
     assert table() in page, f"put this into docs/providers.md:\n{table()}"
     assert f"{snapshot().date}" in page
+
+
+def test_a_provider_package_says_what_it_can_be_asked_for(monkeypatch):
+    class Bare:
+        """Says nothing of itself."""
+
+    class Texts(JsonDialect):
+        key_variables = ("TEXTS_API_KEY",)
+        supports = ()
+
+    classes = {"bare": Bare, "texts": Texts}
+    monkeypatch.setattr(registry, "names", lambda _: frozenset(classes))
+    monkeypatch.setattr(registry, "load", lambda _, name, __: classes[name])
+    bare, texts = find_vendor("bare"), find_vendor("texts")
+    assert (bare.operations, bare.supports) == (CUSTOM.operations, None)
+    assert (texts.operations, texts.supports) == (("chat",), frozenset())

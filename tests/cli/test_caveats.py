@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llamafarm.testing import FakeServer
-from llamafarm.testing.fake_server import answer, events
+from llamafarm.testing.fake_server import answer, events, reply
 from tests.cli.asking import ask, chain, event, lines
 from tests.faults import far_ends
 
@@ -50,7 +50,9 @@ async def test_who_went_on_with_an_answer_is_told_behind_it(tmp_path):
         run = await ask("generate", "Hi", cwd=tmp_path)
         quiet = await ask("generate", "Hi", "-q", cwd=tmp_path)
     assert (run.code, run.out) == (0, "Once upon a time.\n")
-    assert run.err == "llamafarm: answered by first, gone on with by second after first broke off\n"
+    (line,) = run.err.splitlines()
+    assert line.startswith("llamafarm: answered by first, gone on with by second: first: custom (127.0.0.1:")
+    assert "without a finish reason" in line
     assert (quiet.code, quiet.out, quiet.err) == (0, "Once upon a time.\n", "")
 
 
@@ -118,10 +120,9 @@ async def test_all_who_wrote_an_answer_are_asked_for_their_notes(tmp_path):
         file.write_text(text.replace("first-model", "o3"))
         run = await ask("generate", "Hi", "--temperature", "0.5", cwd=tmp_path)
     assert run.out == "Once upon a time.\n"
-    assert run.err.splitlines() == [
-        "llamafarm: answered by first, gone on with by second after first broke off",
-        "llamafarm: first: temperature left out: o3 does not take it",
-    ]
+    resumed, left_out = run.err.splitlines()
+    assert resumed.startswith("llamafarm: answered by first, gone on with by second: first: openai (")
+    assert left_out == "llamafarm: first: temperature left out: o3 does not take it"
 
 
 async def test_compare_says_it_of_each_target(tmp_path):
@@ -142,3 +143,37 @@ async def test_compare_says_it_of_each_target(tmp_path):
     assert "target first | model o3 " in more.err
     assert "\n  temperature left out: o3 does not take it\n" in more.err
     assert quiet.err == ""
+
+
+async def test_why_nobody_went_on_is_told(tmp_path):
+    refusal = reply(401, {"error": {"message": "wrong key"}})
+    async with FakeServer(CUT) as a, FakeServer(refusal) as b:
+        prefilling(tmp_path, first=a.base_url, second=b.base_url)
+        run = await ask("generate", "Hi", cwd=tmp_path)
+        as_json = await ask("generate", "Hi", "--output", "json", cwd=tmp_path)
+    assert (run.code, run.out) == (1, "Once upon a\n")
+    (line,) = run.err.splitlines()
+    assert line.startswith("llamafarm: first: custom (")
+    assert ", and no other target could go on with it: second: custom (" in line
+    assert "wrong key" in line
+    assert as_json.json["error"]["kind"] == "all_failed", "what is not streamed has no beginning to go on from"
+
+
+async def test_a_refusal_after_which_nobody_is_asked_has_a_kind_of_its_own(tmp_path):
+    async with FakeServer(reply(400, {"error": {"message": "no such parameter"}})) as a, FakeServer(answer("x")) as b:
+        chain(tmp_path, first=a.base_url, second=b.base_url)
+        run = await ask("generate", "Hi", "--output", "json", cwd=tmp_path)
+    assert (run.code, run.json["error"]["kind"]) == (1, "bad_request")
+    assert run.json["error"]["message"].startswith("first: custom (")
+    assert b.requests == []
+
+
+async def test_a_pause_that_is_waited_for_is_told(tmp_path):
+    limited = reply(429, {"error": {"message": "slow"}}, {"retry-after": "1"})
+    async with FakeServer(limited, answer("Yes."), limited, answer("Yes.")) as server:
+        file = chain(tmp_path, first=server.base_url)
+        file.write_text(file.read_text().replace("max_retries: 0", "max_retries: 1"))
+        run = await ask("generate", "Hi", cwd=tmp_path)
+        quiet = await ask("generate", "Hi", "-q", cwd=tmp_path)
+    assert (run.out, quiet.out, quiet.err) == ("Yes.\n", "Yes.\n", "")
+    assert run.err == "llamafarm: first asked for a pause of 1 s, and nobody else is left to ask: waiting\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llamafarm.cli.printing import answer_document, usage_document
-from llamafarm.types import Answer, AttemptRecord, Usage
+from llamafarm.types import Answer, AttemptRecord, ToolCall, Usage
 
 NOTE = "seed left out: m does not take it"
 
@@ -28,3 +28,9 @@ def test_a_usual_answer_has_none_of_these():
     shown = answer_document(Answer(attempts=(AttemptRecord("a", "m", "ok", None, 1.0),)))
     assert {"skipped", "resumed_by", "reasoning", "tool_calls"}.isdisjoint(shown)
     assert list(shown["attempts"][0]) == ["target", "model", "outcome", "error", "ms"]
+
+
+def test_a_tool_call_says_of_which_kind_it_is():
+    calls = (ToolCall(0, "c1", "f", "{}"), ToolCall(1, "c2", "grep", "a", "custom"))
+    shown = answer_document(Answer(attempts=(AttemptRecord("a", "m", "ok", None, 1.0),), tool_calls=calls))
+    assert [call["kind"] for call in shown["tool_calls"]] == ["function", "custom"]

@@ -15,7 +15,7 @@ from tests.cli.program import llamafarm
 from tests.cli.terminal import Terminal
 
 RULES = "routing_rules: [{condition: urgent, target: b}]"
-FAULT_KEYS = ["target", "fault", "answered_by", "ms", "streamed", "order", "cost_usd", "ok", "note"]
+FAULT_KEYS = ["target", "fault", "answered_by", "ms", "streamed", "order", "cost_usd", "ok", "note", "rule"]
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def test_the_text_shows_three_tables_and_a_verdict(dead):
     assert run.code == 0, run.err
     headings = [line for line in run.out.splitlines() if re.fullmatch(r"[a-z]+", line)]
     assert headings == ["targets", "faults", "rules"]
-    assert re.search(r"^ok +a +cut, streamed +b ", run.out, re.MULTILINE)
-    assert re.search(r"^- +b +any .* nobody is left behind it$", run.out, re.MULTILINE)
+    assert re.search(r"^ok +a +cut, streamed +- +b ", run.out, re.MULTILINE)
+    assert re.search(r"^- +b +any +- .* nobody is left behind it$", run.out, re.MULTILINE)
     assert run.out.splitlines()[-1] == "test holds (dry run: a fake answered)"
 
 
@@ -84,9 +84,7 @@ async def test_real_targets_hold_and_the_request_count_is_said_first(tmp_path):
         assert run.json["ok"] is True
         assert a.requests
         assert b.requests
-    assert re.search(
-        r"testing test: \d+ requests, at most \$0; nothing is known of what a, b may cost: give price", run.err
-    )
+    assert re.search(r"testing test: \d+ requests, nothing is known of what a, b may cost: give price", run.err)
 
 
 async def test_a_fallback_that_does_not_work_is_exit_1(tmp_path):
@@ -178,10 +176,96 @@ def test_continue_is_a_promise_only_where_the_file_makes_it(tmp_path, written, c
     assert run.code == code, run.out
 
 
+async def test_a_file_that_cannot_be_written_is_noticed_before_anything_is_sent(tmp_path):
+    async with FakeServer(answer("Yes.")) as a:
+        chain(tmp_path, a=a.base_url)
+        run = await ask("test", "--junit", ".", cwd=tmp_path)
+        assert not a.requests
+    run.assert_one_clear_line(2)
+    assert run.err.startswith("llamafarm: --junit .: ")
+
+
+def test_a_test_that_does_not_begin_leaves_no_earlier_success(tmp_path):
+    file = chain(tmp_path, a=refused())
+    file.write_text(file.read_text().replace("max_retries: 0", "max_retries: 0, price: {input: 1000, output: 1000}"))
+    for arguments, said in ((("--max-cost", "0"), "--max-cost"), (("--strategy", "nobody"), "nobody")):
+        (tmp_path / "result.xml").write_text("a success")
+        run = llamafarm("test", *arguments, "--junit", "result.xml", cwd=tmp_path)
+        assert run.code in (2, 3)
+        (failure,) = ET.parse(tmp_path / "result.xml").getroot().iter("failure")
+        assert said in failure.get("message")
+
+
+def test_the_cost_to_allow_is_no_less_than_what_was_refused(tmp_path):
+    file = chain(tmp_path, a=refused(), b=refused())
+    file.write_text(file.read_text().replace("max_retries: 0", "max_retries: 0, price: {input: 1, output: 2}"))
+    run = llamafarm("test", "--max-cost", "0", cwd=tmp_path)
+    run.assert_one_clear_line(3)
+    enough = re.search(r"allow more with --max-cost (\S+),", run.err)[1]
+    assert float(enough) > 0
+    assert llamafarm("test", "--max-cost", enough, cwd=tmp_path).code == 1, "nothing listens there"
+
+
+def test_a_cost_limit_that_was_given_does_not_hold_where_no_price_is_known(dead):
+    run = llamafarm("test", "--max-cost", "5", cwd=dead)
+    run.assert_one_clear_line(3)
+    assert "nothing is known of what a, b may cost" in run.err
+    half = (dead / "strategies.yaml").read_text().replace("0}", "0, price: {input: 1, output: 2}}", 1)
+    (dead / "strategies.yaml").write_text(half)
+    assert re.search(r"at most \$0\.\d+ but for what b may cost", llamafarm("test", cwd=dead).err)
+
+
+def test_only_what_a_named_model_reaches_is_tested(dead):
+    def tested(name):
+        shown = llamafarm("test", "--dry-run", "--model", name, "--output", "json", cwd=dead).json
+        assert shown["rules"] == []
+        return [row["name"] for row in shown["targets"]], {tuple(row["order"]) for row in shown["faults"]}
+
+    assert tested("test/b") == (["b"], {("b",)})
+    assert tested("b-model") == (["b", "a"], {("b", "a")})
+    whole = llamafarm("test", "--dry-run", "--model", "test", "--output", "json", cwd=dead).json
+    assert len(whole["rules"]) == 1
+    unknown = llamafarm("test", "--dry-run", "--model", "nobody", cwd=dead)
+    unknown.assert_one_clear_line(3)
+    assert "nobody" in unknown.err
+
+
+def test_a_strategy_may_be_named_without_an_option(dead):
+    assert "multi_provider holds" in llamafarm("test", "multi_provider", "--dry-run", cwd=dead).out
+    llamafarm("test", "multi_provider", "--strategy", "test", cwd=dead).assert_one_clear_line(2)
+
+
+def test_a_target_that_no_request_may_reach_is_barred_for_its_own_reason(tmp_path):
+    file = chain(tmp_path, "constraints: {max_cost_per_request: 0.000001}", a=refused(), b=refused())
+    file.write_text(file.read_text().replace("max_retries: 0", "max_retries: 0, price: {input: 1000, output: 1000}"))
+    run = llamafarm("test", "--output", "json", cwd=tmp_path)
+    assert (run.code, run.json["refused"]) == (1, "no target could be called")
+    for row in run.json["targets"]:
+        assert (row["ok"], row["outcome"]) == (False, "barred")
+        assert row["detail"].startswith("it could cost $")
+
+
+def test_each_fault_says_which_rule_decided(tmp_path):
+    rules = "routing_rules: [{condition: urgent, target: b}, {condition: input.requires_json, target: b}]"
+    chain(tmp_path, rules, a=refused(), b=refused())
+    shown = llamafarm("test", "--dry-run", "--output", "json", "--junit", "out.xml", cwd=tmp_path).json
+    cuts = [
+        (row["target"], row["rule"]) for row in shown["faults"] if row["fault"] == "cut" and row["order"][-1] == "a"
+    ]
+    assert ("b", "urgent") in cuts
+    assert ("b", "input.requires_json") in cuts
+    names = [case.get("name") for case in ET.parse(tmp_path / "out.xml").getroot().iter("testcase")]
+    assert len(set(names)) == len(names)
+    text = llamafarm("test", "--dry-run", cwd=tmp_path).out
+    assert re.search(r"^ok +b +cut, streamed +input.requires_json +a ", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (("--junit", "no/such/folder.xml"), 2),
+        (("--tag", "urgent"), 2),
+        (("--max-cost", "abc"), 2),
         (("--max-cost", "-1"), 2),
         (("--strategy", "nobody"), 2),
         (("--prompt", ""), 0),

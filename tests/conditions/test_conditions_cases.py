@@ -140,7 +140,7 @@ def reading(fact: str, facts: object) -> object:
     node = ast.parse(fact, mode="eval").body
     if isinstance(node, ast.Attribute):
         return getattr(getattr(facts, node.value.id), node.attr)
-    return compile_condition(fact)(facts)
+    return compile_condition(fact.replace("~", "not "))(facts)  # as Python writes it out
 
 
 def holds(range_: Range, value: object) -> bool:

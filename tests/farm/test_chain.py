@@ -152,11 +152,11 @@ async def test_usage_is_billed_at_the_answering_targets_price(ask):
 
 
 async def test_an_attempt_that_may_have_worked_is_billed_at_its_worst_case(ask):
-    made, upstream = farm({"a": [errors.AttemptTimeoutError("x")], "b": ["Paris"]}, PRICED, usage=Usage(0, 0))
+    made, upstream = farm({"a": [errors.AttemptTimeoutError("x")], "b": ["Paris"]}, PRICED, usage=Usage(1, 1))
     async with made as opened:
         answer = await ask(opened, max_tokens=200)
     call = upstream.sent[0].call
-    assert answer.cost_usd == pytest.approx((call.input_bytes * 1_000 + 200 * 10_000) / 1e9)
+    assert answer.cost_usd == pytest.approx((call.input_bytes * 1_000 + 200 * 10_000 + 11_000) / 1e9)
     assert call.held == 0
 
 
@@ -435,6 +435,22 @@ async def test_a_usage_that_comes_too_early_settles_nothing():
             except errors.StreamCutError:
                 pass
         assert upstream.sent[0].call.spent >= 100 * 10_000
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_the_usage_of_the_first_of_two_choices_settles_nothing(cut):
+    pieces = [Chunk(text="Par"), Chunk(finish_reason="stop", usage=Usage(9, 1)), errors.StreamCutError("x")]
+    made, upstream = farm({"a": [pieces], "b": ["?"]}, PRICED.replace("[a, b]", "[a]"))
+    async with made as opened:
+        stream = opened.stream("Hi", max_tokens=100, n=2)
+        await anext(stream)
+        await anext(stream)
+        if cut:
+            with pytest.raises(errors.StreamCutError):
+                await anext(stream)
+        await stream.aclose()
+        assert stream.answer.usage is None
+    assert upstream.sent[0].call.spent >= 2 * 100 * 10_000
 
 
 async def test_turns_are_taken_only_by_what_is_spread():

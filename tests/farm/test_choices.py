@@ -7,7 +7,7 @@ import pytest
 
 from llamafarm.farm import Farm
 from llamafarm.testing.fake_server import FakeServer, events, reply
-from llamafarm.types import Choice, Chunk, ToolCall
+from llamafarm.types import Choice, Chunk, ToolCall, Usage
 from tests.making import NO_GPU, Scripted, strategy
 
 TWO = """
@@ -165,3 +165,54 @@ async def test_calls_of_different_choices_have_their_own_places():
     async with made as farm:
         answer = await farm.generate("Hi", n=2)
     assert [[call.id for call in found.tool_calls] for found in answer.choices] == [["a"], ["b"]]
+
+
+@pytest.mark.parametrize("index", [None, 0])
+@pytest.mark.parametrize("name", ["g", "f"])
+async def test_calls_with_one_index_and_no_ids_stay_apart(index, name):
+    answer, _ = await streamed(
+        delta(piece(index, "", "f", '{"x"'), finish=None),
+        delta(piece(index, "", "f", ":1}")),
+        delta(piece(index, "", name, '{"y":2}'), finish="tool_calls"),
+    )
+    assert answer.tool_calls == (ToolCall(0, "", "f", '{"x":1}'), ToolCall(1, "", name, '{"y":2}'))
+
+
+async def test_pieces_that_repeat_their_ids_may_come_by_turns():
+    answer, _ = await streamed(
+        delta(piece(0, "a", "f")),
+        delta(piece(0, "b", "g")),
+        delta(piece(0, "a", None, '{"x":1}')),
+        delta(piece(0, "b", None, '{"y":')),
+        delta(piece(0, None, None, "2}"), finish="tool_calls"),
+    )
+    assert answer.tool_calls == (A, B)
+
+
+async def test_one_id_at_several_indices_is_no_sign_of_one_call():
+    answer, _ = await streamed(
+        delta(piece(0, "call", "f", '{"x":1}')), delta(piece(1, "call", "g", '{"y":2}'), finish="tool_calls")
+    )
+    assert [(call.name, call.arguments) for call in answer.tool_calls] == [("f", '{"x":1}'), ("g", '{"y":2}')]
+
+
+async def test_a_call_that_is_sent_with_its_name_and_id_each_time_is_one():
+    answer, _ = await streamed(
+        delta(piece(0, "a", "f", '{"x"')),
+        delta(piece(0, "a", "f", ":1}")),
+        delta(piece(0, "a", "f", "\n"), finish="tool_calls"),
+    )
+    assert answer.tool_calls == (ToolCall(0, "a", "f", '{"x":1}\n'),)
+
+
+async def test_the_usage_of_all_choices_of_one_event_is_theirs():
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
+    whole = {"choices": [choice(0, "A"), choice(1, "B")], "usage": usage}
+    parts = [{"index": at, "delta": {"content": "x"}, "finish_reason": "stop"} for at in (0, 1)]
+    async with FakeServer(reply(200, whole), events({"choices": parts, "usage": usage})) as server:
+        made = Farm(strategy(TWO % (server.base_url, server.base_url)), environment={}, hardware=NO_GPU)
+        async with made as farm:
+            assert (await farm.generate("Hi", n=2)).usage == Usage(9, 4)
+            async with farm.stream("Hi", n=2) as stream:
+                assert [chunk.text async for chunk in stream] == ["x", "x"]
+                assert stream.answer.usage == Usage(9, 4)

@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from llamafarm.errors import BadCallError, LlamaFarmError, StreamCutError, TransientError
+from llamafarm.errors import BadCallError, ClosedError, LlamaFarmError, StreamCutError, TransientError
 from llamafarm.farm import Farm
 from llamafarm.testing import FakeAnswer, FakeProvider
+from llamafarm.types import Chunk
 from tests.making import NO_GPU, Scripted, strategy
 
 ONE = """
@@ -125,7 +126,7 @@ def test_another_threads_request_does_not_hang_when_the_farm_closes():
         assert begun.wait(30)
     thread.join(30)
     assert not thread.is_alive()
-    assert failures == ["the farm was closed: use it inside its `with` block"]
+    assert failures == ["the farm was closed while this request waited for its answer"]
 
 
 def test_a_farm_can_be_opened_again():
@@ -233,3 +234,83 @@ async def test_leaving_a_stream_whose_first_token_is_waited_for_cancels_the_requ
             with pytest.raises(asyncio.CancelledError):
                 await reading
         assert Silent.cancelled
+
+
+SILENT = """
+name: one
+description: d
+components:
+  a: {type: openai_compatible, config: {provider: custom, base_url: '%s/v1', default_model: m}}
+optimization: {retry_policy: {max_attempts: 3, initial_backoff: 0.01}}
+"""
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_request_that_waits_when_the_farm_closes_is_told_and_not_sent_again(streamed, noted):
+    requests, came, closed = [], asyncio.Event(), asyncio.Event()
+
+    async def accept(reader, writer):
+        while piece := await reader.read(1000):
+            requests.append(piece.count(b"POST "))
+            came.set()
+        writer.close()
+        if requests:  # else it only found out whether somebody listens
+            closed.set()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    made = Farm(strategy(SILENT % url), environment={}, hardware=NO_GPU, sinks=[noted])
+    async with made:
+        asked = asyncio.create_task(anext(made.stream("Hi")) if streamed else made.generate("Hi"))
+        await came.wait()
+    with pytest.raises(ClosedError, match="the farm was closed while this request waited"):
+        await asked
+    await asyncio.wait_for(closed.wait(), 5)
+    server.close()
+    assert sum(requests) == 1
+    assert noted.ends == ["abandoned"]
+    assert not made._sending
+
+
+def test_a_stream_that_is_dropped_in_a_callers_thread_frees_its_place_at_once():
+    class Endless(Scripted):
+        async def _events(self, step):
+            yield Chunk(text="One")
+            await asyncio.Event().wait()
+
+    upstream = Endless({"a": ["x"]})
+    text = ONE + "optimization: {parallel_requests: 1}\n"
+    made = Farm(strategy(text), environment={}, upstreams={"openai": upstream}, hardware=NO_GPU)
+    begun = threading.Event()
+
+    def ask():
+        assert made.run(anext(made.stream("Hi"))).text == "One"
+        begun.set()
+
+    with made:
+        stream = made.stream("Hi")
+        made.run(anext(stream))
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not made.run(_waiting(made)):
+            pass
+        del stream
+        assert begun.wait(20), "timeout_seconds is 120"
+        thread.join()
+
+
+async def _waiting(made):
+    """Whether a request waits for its place; only once the loop has nothing else to do."""
+    await asyncio.sleep(0.01)
+    return bool(made._sending)
+
+
+async def test_reading_on_where_the_first_token_was_given_up_does_not_ask_again():
+    upstream = FakeProvider({"a": FakeAnswer("Hello", hold=asyncio.Event())})
+    async with Farm(strategy(ONE), environment={}, upstreams={"openai": upstream}, hardware=NO_GPU) as made:
+        stream = made.stream("Hi")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.05)
+        with pytest.raises(StreamCutError, match="given up before its end"):
+            await asyncio.wait_for(anext(stream), 5)
+    assert len(upstream.attempts) == 1

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from llamafarm import planning
+from llamafarm import errors, planning
 from llamafarm.health import Figures
 from tests.making import call, names, routing, snapshot
 
@@ -30,7 +30,7 @@ def orders(policy, targets=THREE, *, count=6, figures=None, asked=None, extra=""
         draw = draws[turn] if draws else turn / count
         now = planning.Snapshot(
             now=snapshot().now,
-            figures=lambda target: figures.get(target.name, Figures()),
+            figures=lambda target, _: figures.get(target.name, Figures()),
             turn=lambda turn=turn: turn,
             draw=draw,
         )
@@ -64,9 +64,17 @@ def test_equal_ones_take_turns():
 
 
 def test_least_latency_tries_one_it_knows_nothing_of():
-    known = {"a": Figures(latency=0.2), "b": Figures(latency=0.1), "c": Figures()}
+    known = {"a": Figures(latency=0.2, tried=True), "b": Figures(latency=0.1, tried=True), "c": Figures()}
     assert orders("least_latency", figures=known, count=1) == ["cbad"]
     assert orders("least_latency", figures={**known, "c": Figures(tried=True)}, count=1) == ["bacd"], "but not again"
+
+
+def test_least_latency_looks_again_at_one_that_was_slow():
+    known = {"a": Figures(latency=2.0), "b": Figures(latency=0.5, tried=True), "c": Figures(latency=0.6, tried=True)}
+    first = Counter(order[0] for order in orders("least_latency", figures=known, count=100))
+    assert first == {"a": 10, "b": 90}, "it has not been asked for a while"
+    known["a"] = Figures(latency=2.0, tried=True)
+    assert set(orders("least_latency", figures=known, count=100)) == {"bcad"}
 
 
 def test_least_cost_and_a_model_without_a_price_is_dearest():
@@ -88,6 +96,13 @@ def test_an_ineligible_one_is_never_picked(policy):
 
 def test_with_none_eligible_the_chain_answers():
     assert set(orders("round_robin", "targets: [b, c]", extra="constraints: {blocked_models: [mb, mc]}")) == {"da"}
+
+
+def test_a_refusal_names_each_target_once():
+    made = routing(TEXT % ("round_robin", "targets: [a, d]") + "constraints: {blocked_models: ['m*']}")
+    with pytest.raises(errors.NoTargetError) as caught:
+        planning.plan(made, call(), snapshot())
+    assert str(caught.value).count("blocked_models has m*") == 2
 
 
 def test_a_rule_that_holds_comes_before_it():

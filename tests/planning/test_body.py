@@ -92,6 +92,28 @@ def test_a_private_strategy_asks_the_vendor_to_keep_nothing():
     assert sent["store"] is False
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["user_id", "user_profile_id", "session_id", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"],
+)
+def test_a_private_strategy_sends_nothing_by_which_a_vendor_groups_or_keeps(name):
+    assert body(**{name: "24h"})[name] == "24h"
+    assert name not in body(constraints="privacy_mode: private", **{name: "24h"})
+
+
+def test_who_resells_is_asked_to_pass_it_only_to_those_who_keep_nothing():
+    text = TEXT.replace("provider: openai", "provider: openrouter")
+    assert text != TEXT
+    for privacy, wanted in (("public", {"sort": "price"}), ("private", {"sort": "price", **KEPT_BY_NOBODY})):
+        known = routing(text % "" + f"constraints: {{privacy_mode: {privacy}}}")
+        made = call(provider={"sort": "price"})
+        assert body_for(made, known.named["cloud"], known.strategy.constraints)["provider"] == wanted
+    assert body_for(call(), known.named["cloud"], known.strategy.constraints)["provider"] == KEPT_BY_NOBODY
+
+
+KEPT_BY_NOBODY = {"data_collection": "deny", "zdr": True}
+
+
 def test_embeddings_take_no_defaults():
     sent = body(", temperature: 0.5, system_prompt: x", operation=Operation.EMBEDDING, input=["a"])
     assert "temperature" not in sent

@@ -28,6 +28,13 @@ def parts(*content):
         ({"tools": [{"type": "web_search"}]}, "the tool web_search"),
         ({"tools": [{"type": "mcp", "server_url": PICTURE}]}, "the tool mcp"),
         ({"web_search_options": {"search_context_size": "low"}}, "web_search_options"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"mcp_servers": [{"url": PICTURE}]}, "mcp_servers"),
+        ({"kv_transfer_params": {"remote_host": "10.0.0.1"}}, "kv_transfer_params"),
+        ({"bootstrap_host": "10.0.0.1"}, "bootstrap_host"),
+        ({"extra": {"deep": [{"server_address": "10.0.0.1:9"}]}}, "server_address"),
+        ({"adapter": "s3://bucket/adapter"}, "adapter"),
+        ({"messages": [{"role": "user", "content": "see", "images": [PICTURE]}]}, "images"),
     ],
 )
 def test_what_whoever_answers_would_go_and_get_is_named(body, named):
@@ -45,6 +52,11 @@ def test_what_whoever_answers_would_go_and_get_is_named(body, named):
         {"messages": [{"role": "user", "content": PICTURE}], "tools": [{"type": "function"}, "odd"]},
         {"input": [PICTURE], "prompt": PICTURE, "tools": None, "web_search_options": None},
         {"messages": "odd"},
+        {"web_search_options": None, "mcp_servers": [], "plugins": [], "enable_search": False, "container": None},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"$schema": PICTURE}}}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"$id": PICTURE}}}, "stop": [PICTURE]},
+        {"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": {"url": PICTURE}}}]}]},
+        {"temperature": 1, "options": {"num_ctx": 5}, "keep_alive": "5m", "lora": [{"id": 0}], "reasoning_effort": "x"},
     ],
 )
 def test_texts_and_things_given_as_they_are_are_not(body):

@@ -65,6 +65,22 @@ def test_no_attempt_outlives_the_call(timeout, own, elapsed, last):
     assert found.deadline <= max(1000 + timeout, 1000 + elapsed) + 1e-6
 
 
+@pytest.mark.parametrize(
+    ("of", "last", "patience", "seconds", "named"),
+    [
+        (target(timeout=60.0), False, 5.0, 5, ""),
+        (target(timeout=60.0), True, 5.0, 60, "timeout"),
+        (target(timeout=3.0), False, 5.0, 3, "timeout"),
+        (target(timeout=60.0), False, None, 60, "timeout"),
+        (target(timeout=60.0, settings=object()), False, 5.0, 60, "timeout"),
+    ],
+)
+def test_one_that_may_not_be_back_gets_less_while_another_is_left(of, last, patience, seconds, named):
+    asked = call()
+    found = limits_of(asked, of, Optimization(), now=asked.started, last=last, patience=patience)
+    assert (found.deadline - asked.started, found.bound_by) == (pytest.approx(seconds), named)
+
+
 @pytest.mark.key("strategies[].optimization.retry_policy.max_attempts")
 @pytest.mark.key("strategies[].components{}.config<cloud>.max_retries")
 def test_how_often_one_target_is_tried():

@@ -77,12 +77,20 @@ async def tools(request, writer):
     await behave(request, writer)
 
 
+async def unfinished(request, writer):
+    behave = stream(start(), *text("Hello"), {"type": "message_stop"})
+    if not request.json.get("stream"):
+        behave = whole({"type": "text", "text": "Hello"}, reason=None)
+    await behave(request, writer)
+
+
 HELLO = sse(start(), PING, *text("Hello")[:2])
 SCRIPTS = {
     Scenario.ANSWER: answer(),
     Scenario.TOOLS: tools,
     Scenario.NO_USAGE: answer(usage={}),
     Scenario.CUT: raw(HEAD + HELLO),
+    Scenario.UNFINISHED: unfinished,
     Scenario.ENDLESS: raw(HEAD + HELLO, close=False),
     Scenario.SILENT: silence(),
     Scenario.UNAUTHORIZED: fails(401, "authentication_error", f"invalid x-api-key {CANARY}"),
@@ -179,6 +187,16 @@ async def test_a_beginning_that_is_repeated_comes_once(rig):
     begun = "The quick brown fox jumps over the lazy dog."
     async with FakeServer(raw(HEAD + sse(start(), *text(begun, " And more."), *end()))) as server:
         attempt = rig.attempt(rig.target(server))
+        attempt.beginning = begun
+        chunks = [chunk async for chunk in await rig.upstream.send(attempt)]
+    assert "".join(chunk.text for chunk in chunks) == " And more."
+
+
+async def test_what_the_caller_began_is_not_repeated_either(rig):
+    begun = "The quick brown fox jumps over the lazy dog."
+    messages = [{"role": "user", "content": "Go"}, {"role": "assistant", "content": "Well: "}]
+    async with FakeServer(raw(HEAD + sse(start(), *text("Well: ", begun, " And more."), *end()))) as server:
+        attempt = rig.attempt(rig.target(server), body={"model": "m", "messages": messages, "max_tokens": 9})
         attempt.beginning = begun
         chunks = [chunk async for chunk in await rig.upstream.send(attempt)]
     assert "".join(chunk.text for chunk in chunks) == " And more."
@@ -374,6 +392,9 @@ def test_every_quirk_is_documented_and_every_row_knows_them():
     assert all(f"``{word}``" in anthropic.__doc__ for word in QUIRKS)
 
 
+OPUS_4_8 = ("no_beginning", "system_in_turns")
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
@@ -382,19 +403,26 @@ def test_every_quirk_is_documented_and_every_row_knows_them():
         ("claude-opus-4-1-20250805", {"no_effort", "no_adaptive_thinking", "no_json_schema", "one_sampler"}),
         ("claude-opus-4-5", {"no_adaptive_thinking", "no_xhigh_effort", "no_max_effort", "one_sampler"}),
         ("claude-haiku-4-5", {"no_effort", "no_adaptive_thinking", "one_sampler"}),
-        ("claude-sonnet-4-6", {"no_xhigh_effort", "one_sampler"}),
-        ("claude-opus-4-8", {"no_temperature", "no_thinking_budget"}),
-        ("claude-opus-5", {"thinks_unasked", "no_temperature", "no_thinking_budget"}),
+        ("claude-sonnet-4-6", {"no_beginning", "no_xhigh_effort", "one_sampler"}),
+        ("claude-opus-4-8", {*OPUS_4_8, "no_temperature", "no_thinking_budget"}),
+        ("claude-opus-5", {*OPUS_4_8, "thinks_unasked", "no_temperature", "no_thinking_budget"}),
         (
             "claude-opus-5-5",
-            {"thinks_unasked", "no_temperature", "no_thinking_budget", "always_thinks", "no_forced_tools"},
+            {*OPUS_4_8, "thinks_unasked", "no_temperature", "no_thinking_budget", "always_thinks", "no_forced_tools"},
         ),
         (
             "claude-sonnet-5-5",
-            {"thinks_unasked", "no_temperature", "no_thinking_budget", "thinks_between_tools", "no_forced_tools"},
+            {
+                *OPUS_4_8,
+                "thinks_unasked",
+                "no_temperature",
+                "no_thinking_budget",
+                "thinks_between_tools",
+                "no_forced_tools",
+            },
         ),
-        ("claude-haiku-5-5", {"thinks_unasked", "no_temperature", "no_thinking_budget"}),
-        ("claude-fable-5", {"thinks_unasked", "no_temperature", "no_thinking_budget", "always_thinks"}),
+        ("claude-haiku-5-5", {*OPUS_4_8, "thinks_unasked", "no_temperature", "no_thinking_budget"}),
+        ("claude-fable-5", {*OPUS_4_8, "thinks_unasked", "no_temperature", "no_thinking_budget", "always_thinks"}),
     ],
 )
 def test_quirks_of_the_models(model, words):

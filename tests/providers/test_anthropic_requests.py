@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from llamafarm.errors import UntranslatableError
 from llamafarm.providers.anthropic.request import translate
+from llamafarm.providers.anthropic.schema import fitted
 
 HI = {"role": "user", "content": "Hi"}
 MARK = {"type": "ephemeral"}
@@ -319,6 +320,16 @@ def test_tools():
     assert "cannot be made to call a tool" in forced.notes[0]
 
 
+@pytest.mark.parametrize("answer", [{}, {"response_format": FORMAT, "quirks": OLD}])
+def test_a_custom_tool_is_left_out_with_the_choice_of_it(answer):
+    custom = {"type": "custom", "custom": {"name": "patch"}}
+    left = asked(tools=[custom, TOOL], tool_choice=custom, **answer)
+    assert left.body["tools"][0]["name"] == "f"
+    assert left.body["tool_choice"]["type"] == ("any" if answer else "auto")
+    assert "tool_choice left out: Anthropic takes tools with a JSON schema" in left.notes
+    assert ("tool_choice" in asked(tools=[custom], tool_choice=custom, **answer).body) == bool(answer)
+
+
 def test_a_schema_for_the_answer():
     assert sent(response_format=FORMAT)["output_config"] == {"format": {"type": "json_schema", "schema": SCHEMA}}
     loose = {"type": "object", "properties": {"minimum": {"type": "integer", "minimum": 3}}}
@@ -326,12 +337,34 @@ def test_a_schema_for_the_answer():
     translation = asked(response_format=given)
     assert translation.body["output_config"]["format"]["schema"] == {
         "type": "object",
-        "properties": {"minimum": {"type": "integer"}},
+        "properties": {"minimum": {"type": "integer", "description": "(minimum: 3)"}},
         "additionalProperties": False,
     }
     assert "fitted" in translation.notes[0]
     assert sent(response_format={"type": "text"}).keys() == sent().keys()
     assert "json_object" in asked(response_format={"type": "json_object"}).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent_as"),
+    [
+        ({"type": "string", "format": "email"}, {"type": "string", "format": "email"}),
+        ({"type": "string", "format": "int32"}, {"type": "string", "description": "(format: int32)"}),
+        (
+            {"type": "string", "format": "password", "maxLength": 9, "description": "Secret."},
+            {"type": "string", "description": "Secret. (format: password, maxLength: 9)"},
+        ),
+        (
+            {"type": ["object", "null"], "properties": {}},
+            {"type": ["object", "null"], "properties": {}, "additionalProperties": False},
+        ),
+        ({"properties": {"format": {}}}, {"properties": {"format": {}}, "additionalProperties": False}),
+        ({"oneOf": [{"type": "string"}]}, {"anyOf": [{"type": "string"}]}),
+        ({"oneOf": [{"type": "null"}], "anyOf": [{"type": "string"}]}, {"anyOf": [{"type": "string"}]}),
+    ],
+)
+def test_schemas_are_fitted(given, sent_as):
+    assert fitted({"type": "array", "items": given}) == {"type": "array", "items": sent_as}
 
 
 def test_a_schema_for_a_model_that_has_only_tools():
@@ -652,3 +685,113 @@ def test_no_message_ends_in_anything_but_a_refusal(messages):
     for role in ("user", "assistant", "tool", "system", "function"):
         with suppress(UntranslatableError):
             translate({"messages": [HI, *({**message, "role": role} for message in messages)]})
+
+
+BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 5000}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "max_output", "budget", "max_tokens"),
+    [
+        ({}, None, 5000, 9096),
+        ({"max_tokens": 6000}, None, 5000, 6000),
+        ({"max_tokens": 5000}, None, 3976, 5000),
+        ({"max_tokens": 1500}, None, 1024, 1500),
+        ({}, 4096, 3072, 4096),
+        ({"max_tokens": 32000}, 4096, 3072, 4096),
+        ({"max_tokens": 1024}, None, None, 1024),
+    ],
+)
+def test_the_callers_own_budget_fits_the_output_limit(fields, max_output, budget, max_tokens):
+    translation = asked(**BUDGET, **fields, max_output=max_output)
+    assert translation.body["max_tokens"] == max_tokens
+    assert translation.body.get("thinking", {}).get("budget_tokens") == budget
+    told = [note for note in translation.notes if "budget_tokens lowered" in note or "thinking left out" in note]
+    assert bool(told) is (budget != 5000)
+
+
+def test_a_model_without_budgets_is_not_fitted():
+    assert asked(**BUDGET, max_tokens=100, quirks=NEW).body["thinking"] == {"type": "adaptive"}
+
+
+RULE = {"role": "developer", "content": "Be brief."}
+HO = {"role": "assistant", "content": "Ho"}
+LATER = {"role": "system", "content": "Be brief."}
+IN_TURNS = {"system_in_turns"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "roles", "system"),
+    [
+        ([RULE, HI], "u", "Be brief."),
+        ([HI, RULE], "us", None),
+        ([HI, RULE, HI], "us", None),
+        ([HI, RULE, HO, HI], "usau", None),
+        ([HI, HO, RULE, HI], "uaus", None),
+        ([HI, RULE, RULE, HO], "usa", None),
+        ([HI, HO, RULE], "ua", "Be brief."),
+    ],
+)
+def test_a_rule_given_inside_the_conversation_stays_there(messages, roles, system):
+    translation = asked(*messages, quirks=IN_TURNS)
+    assert "".join(message["role"][0] for message in translation.body["messages"]) == roles
+    assert translation.body.get("system") == system
+    assert bool(translation.notes) is (messages == [HI, HO, RULE])
+
+
+def test_for_an_older_model_it_is_moved_to_the_beginning():
+    translation = asked(HI, RULE, HO, HI)
+    assert translation.body["system"] == "Be brief."
+    assert [message["role"] for message in translation.body["messages"]] == ["user", "assistant", "user"]
+    assert "moved to its beginning" in translation.notes[0]
+
+
+def test_a_rule_inside_the_conversation_as_it_is_sent():
+    assert sent(HI, RULE, HO, HI, quirks=IN_TURNS)["messages"][1] == LATER
+
+
+def test_a_beginning_is_left_to_models_that_go_on():
+    assert sent(HI, HO)["messages"][-1] == HO
+    with pytest.raises(UntranslatableError, match="goes on from none"):
+        asked(HI, HO, quirks={"no_beginning"})
+
+
+@pytest.mark.parametrize("choice", [{"type": "auto"}, {"type": "any"}, {"type": "tool", "name": "f"}])
+def test_one_tool_at_a_time_in_anthropics_own_words(choice):
+    single = {**choice, "disable_parallel_tool_use": True}
+    assert sent(tools=[TOOL], tool_choice=single)["tool_choice"] == single
+
+
+def test_who_the_user_is():
+    for name in ("user", "safety_identifier"):
+        assert sent(**{name: "u1"})["metadata"] == {"user_id": "u1"}
+    assert sent(user="u1", safety_identifier="u2")["metadata"] == {"user_id": "u1"}
+
+
+def test_a_search_asked_for_with_its_defaults_is_missed():
+    assert asked(web_search_options={}).notes == ("web_search_options left out: Anthropic has none",)
+    assert sent(logit_bias={}).keys() == sent().keys()
+
+
+def test_reasoning_without_a_signature_is_missed():
+    for name in ("reasoning", "reasoning_content"):
+        (note,) = asked(HI, {**HO, name: "Hm."}, HI).notes
+        assert "reasoning_content left out" in note
+
+
+def test_ollamas_words_are_translated():
+    options = {"temperature": 0.5, "num_predict": 50, "stop": ["x"], "num_ctx": 9}
+    translation = asked(options=options, keep_alive="5m", think="high")
+    request = translation.body
+    assert (request["max_tokens"], request["stop_sequences"]) == (50, ["x"])
+    assert request["output_config"] == {"effort": "high"}
+    told = " ".join(translation.notes)
+    assert all(word in told for word in ("num_ctx of options left out", "keep_alive left out", "think sent as"))
+
+
+def test_the_call_of_a_custom_tool_keeps_its_input():
+    call = {"id": "c1", "type": "custom", "custom": {"name": "grep", "input": "foo.*"}}
+    result = {"role": "tool", "tool_call_id": "c1", "content": "r"}
+    request = sent(HI, {"role": "assistant", "tool_calls": [call]}, result, tools=[TOOL])
+    block = {"type": "tool_use", "id": "c1", "name": "grep", "input": {"input": "foo.*"}}
+    assert request["messages"][1]["content"] == [block]

@@ -1,3 +1,5 @@
+import dataclasses
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -75,7 +77,11 @@ CASES = [
         ContentPolicyError,
     ),
     # Groq.
-    (413, error("Request too large for model on tokens per minute", code="rate_limit_exceeded"), ContextExceededError),
+    (413, error("Request too large for model on tokens per minute", code="rate_limit_exceeded"), RateLimitError),
+    # A code that contradicts its status says less than the words.
+    (400, error("maximum context length is 8192 tokens", code="server_error"), ContextExceededError),
+    (400, error("maximum context length is 8192 tokens", code="rate_limit_exceeded"), ContextExceededError),
+    (400, error("no such thing", code="server_error"), BadRequestError),
     (
         400,
         error("Please reduce the length of the messages or completion.", type="invalid_request_error"),
@@ -170,10 +176,23 @@ def test_what_it_says():
     assert (failure.upstream_status, failure.code, failure.retry_after) == (401, None, None)
     failure = judge(429, error("slow", code="rate_limit_exceeded", type="tokens"), {"retry-after": "3"})
     assert (failure.code, failure.retry_after) == ("rate_limit_exceeded", 3)
-    assert str(judge(500, b"")) == "acme (api.acme.com) answered 500: no reason given"
-    assert "check the model's name 'm-1' and base_url" in str(judge(404, error("no")))
+    assert str(judge(500, b"")) == "acme (api.acme.com) answered 500: no reason given; it may pass: try again later"
+    assert str(failure).endswith("slow; it asks for a pause of 3 s")
+    assert str(judge(429, error("slow"))).endswith("slow; ask less often, or have the limit of ACME_KEY raised")
     assert "'502 Bad Gateway'" in str(judge(502, b"<html><title>502 Bad Gateway</title></html>"))
     assert str(judge(422, {"detail": [{"loc": ["body", "n"], "msg": "too big"}]})).endswith("422: n: too big")
+
+
+def test_what_is_missing_may_be_the_address():
+    peer = dataclasses.replace(PEER, path="/v1/embeddings")
+    check = "check the model's name 'm-1' and base_url"
+    for body in (error("no"), {"detail": "Not Found"}):
+        said = str(classify(404, {}, msgspec.json.encode(body), peer))
+        assert said.endswith(f"; it has no /v1/embeddings, or no such model: {check}")
+    for body in (error("the model m-1 is not there"), error("no", code="model_not_found")):
+        said = str(classify(404, {}, msgspec.json.encode(body), peer))
+        assert said.endswith(f"; {check}")
+        assert "/v1/embeddings" not in said
 
 
 def test_a_code_in_the_details_is_the_one_it_tells():

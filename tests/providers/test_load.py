@@ -3,7 +3,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 
 from llamafarm import providers, registry
-from llamafarm.errors import ConfigError
+from llamafarm.errors import ConfigError, ResourceError
 from llamafarm.providers.openai.provider import OpenAI
 
 
@@ -23,12 +23,12 @@ def test_nothing_speaks_it():
 
 def test_more_than_one_speaks_it(monkeypatch):
     entries(monkeypatch, ("x", "a.b:C"), ("x", "d.e:F"))
-    with pytest.raises(ConfigError, match=r"more than one .* 'x': a\.b:C, d\.e:F"):
+    with pytest.raises(ResourceError, match=r"more than one .* 'x': a\.b:C, d\.e:F"):
         providers.load("x")
 
 
 @pytest.mark.parametrize("value", ["no_such_module:X", "llamafarm.providers:NoSuchName"])
 def test_it_cannot_be_imported(monkeypatch, value):
     entries(monkeypatch, ("x", value))
-    with pytest.raises(ConfigError, match=rf"what speaks the dialect 'x' \({value}\) cannot be imported"):
+    with pytest.raises(ResourceError, match=rf"what speaks the dialect 'x' \({value}\) cannot be imported"):
         providers.load("x")

@@ -1,9 +1,11 @@
 """Errors that are written as no vendor should: the right class all the same, and no key in what is said."""
 
+import time
+
 import msgspec
 import pytest
 
-from llamafarm.errors import BadReplyError, BadRequestError, StreamCutError
+from llamafarm.errors import BadReplyError, BadRequestError, StreamCutError, TransientError
 from llamafarm.providers.complaints import read_error_body, read_inner
 from llamafarm.testing.fake_server import FakeServer, events, raw, reply
 from tests.providers.conftest import KEY
@@ -64,3 +66,14 @@ async def test_a_check_shows_no_key_that_a_server_echoes(rig):
             status = await rig.upstream.check(rig.target(server))
             assert not status.ok
             assert KEY not in status.detail + repr(status.models)
+
+
+async def test_an_error_whose_body_is_slow_is_what_its_status_says(rig):
+    """And not a timeout, for which the vendor might have worked."""
+    head = b"HTTP/1.1 503 x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    for stream in (True, False):
+        async with FakeServer(raw(head, close=False)) as server:
+            began = time.monotonic()
+            error = await rig.fails(server, TransientError, stream=stream, seconds=1.0)
+            assert error.upstream_status == 503
+            assert time.monotonic() < began + 4, "the longest wait for an error's body is 5 s"

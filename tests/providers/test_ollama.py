@@ -4,6 +4,7 @@ import time
 import msgspec
 import pytest
 
+from llamafarm import Farm
 from llamafarm.errors import (
     AttemptTimeoutError,
     BadReplyError,
@@ -23,6 +24,7 @@ from llamafarm.testing.fake_server import raw, reply, silence
 from llamafarm.testing.provider_check import CANARY
 from llamafarm.transport import HttpTransport
 from llamafarm.types import Attempt, Call, Operation, Secret, Target, Usage
+from tests.making import strategy
 from tests.providers.ollama_server import FakeOllama, Model, ndjson
 
 HI = {"messages": [{"role": "user", "content": "Say hello."}]}
@@ -70,8 +72,16 @@ async def unauthorized(request, writer):
     await refuse(401, f"unauthorized: {CANARY}")(request, writer)
 
 
+async def unfinished(request, writer):
+    behave = raw(HEAD + HELLO)
+    if not request.json.get("stream"):
+        behave = reply(200, {"message": {"role": "assistant", "content": "Hello"}, "done": False})
+    await behave(request, writer)
+
+
 SCRIPTS = {
     Scenario.CUT: raw(HEAD + HELLO),
+    Scenario.UNFINISHED: unfinished,
     Scenario.ENDLESS: raw(HEAD + HELLO, close=False),
     Scenario.SILENT: silence(),
     Scenario.UNAUTHORIZED: unauthorized,
@@ -163,6 +173,16 @@ async def test_a_template_that_begins_anew_repeats_nothing(upstream):
     assert "".join(chunk.text for chunk in chunks) == " And more."
 
 
+async def test_what_the_caller_began_is_not_repeated_either(upstream):
+    own = [{"type": "text", "text": "Well,"}, {"type": "text", "text": "then: "}]
+    begun = "The quick brown fox jumps over the lazy dog."
+    body = {"messages": [{"role": "user", "content": "Go"}, {"role": "assistant", "content": own}]}
+    line = msgspec.json.encode({"message": {"content": f"Well,\nthen: {begun} And more."}, "done": False})
+    async with FakeServer(ndjson(line + b"\n", b'{"done":true}\n')) as server:
+        chunks = await send(upstream, attempt(target(server), beginning=begun, body=body))
+    assert "".join(chunk.text for chunk in chunks) == " And more."
+
+
 async def test_a_prompt_that_does_not_fit_is_an_error_and_never_cut(upstream):
     long = {"messages": [{"role": "user", "content": "word " * 65}]}
     async with FakeOllama() as server:
@@ -206,7 +226,12 @@ async def test_another_path_is_no_missing_model(upstream):
 @pytest.mark.parametrize(
     ("status", "error", "kind", "said"),
     [
-        (400, "registry.ollama.ai/library/gemma:2b does not support tools", BadRequestError, "does not support tools"),
+        (
+            400,
+            "registry.ollama.ai/library/gemma:2b does not support tools",
+            UntranslatableError,
+            "does not support tools",
+        ),
         (400, 'option "seed" must be of type integer', BadRequestError, "seed"),
         (401, "unauthorized", CredentialsError, "check OLLAMA_KEY"),
         (429, "you have reached your weekly usage limit", QuotaError, "weekly"),
@@ -344,3 +369,44 @@ async def test_what_it_cannot_be_asked_for_is_not_sent_and_another_may_take_it(u
         assert "a target in OpenAI's format may take it" in await fails(upstream, tried, UntranslatableError)
         assert server.requests == []
     assert UntranslatableError.try_next
+
+
+@pytest.mark.parametrize(
+    "refusal", ['think value "high" is not supported for this model', 'invalid think value: "high"']
+)
+async def test_a_model_that_cannot_be_told_how_hard_to_think_thinks(upstream, refusal):
+    shown = reply(200, {"details": {}, "model_info": {}, "capabilities": ["thinking"]})
+    async with FakeServer(shown, refuse(400, refusal), ndjson(HELLO, b'{"done":true}\n')) as server:
+        tried = attempt(target(server), body={**HI, "reasoning_effort": "high"})
+        chunks = await send(upstream, tried)
+        asked = [request.json.get("think") for request in server.requests]
+    assert chunks[0].text == "Hello"
+    assert asked == [None, "high", True]
+    assert tried.notes == ["think high sent as true: fake-model takes no other"]
+
+
+async def test_another_refusal_of_such_a_request_is_one(upstream):
+    shown = reply(200, {"details": {}, "model_info": {}, "capabilities": ["thinking"]})
+    async with FakeServer(shown, refuse(400, "seed must be an integer")) as server:
+        await fails(upstream, attempt(target(server), body={**HI, "reasoning_effort": "high"}), BadRequestError)
+        assert len(server.requests) == 2
+
+
+async def test_a_model_without_tools_gives_way_to_the_next_target():
+    text = """
+    name: one
+    description: d
+    components:
+      model_app: {type: ollama, config: {base_url: "%s", default_model: gemma}}
+      cloud_api: {type: openai_compatible, config: {provider: custom, base_url: "%s", default_model: m}}
+    fallback_chain: [model_app, cloud_api]
+    """
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    async with (
+        FakeOllama(Model("gemma:latest", capabilities=("completion",))) as ollama,
+        FakeServer() as cloud,
+        Farm(strategy(text % (ollama.base_url, cloud.base_url))) as farm,
+    ):
+        found = await farm.generate("Hi", tools=[tool])
+    asked = [(each.target, each.outcome) for each in found.attempts]
+    assert asked == [("model_app", "untranslatable"), ("cloud_api", "ok")]

@@ -1,5 +1,6 @@
 """Under local_only no prompt reaches Ollama before it has said that it runs the model itself."""
 
+import dataclasses
 import time
 
 import pytest
@@ -7,7 +8,6 @@ import pytest
 from llamafarm import spec
 from llamafarm.errors import AllFailedError, BlockedError, ConnectError, ModelMissingError, NoTargetError
 from llamafarm.farm import Farm
-from llamafarm.providers.ollama import show as ollama_show
 from llamafarm.providers.ollama.provider import Ollama
 from llamafarm.testing import FakeServer
 from llamafarm.testing.fake_server import reply, silence
@@ -47,15 +47,15 @@ async def refused(upstream, server, kind=BlockedError, **options):
     return str(caught.value)
 
 
-async def test_a_model_of_this_machine_is_asked_about_once_a_minute(upstream, monkeypatch):
+async def test_before_every_prompt_it_is_asked_where_the_model_runs(upstream):
     async with FakeOllama() as server:
         for _ in range(3):
             assert await send(upstream, attempt(server)) == "Hello world"
-        assert server.paths() == ["/api/show", *["/api/chat"] * 3]
-        assert ollama_show._KEPT_SECONDS <= 60
-        monkeypatch.setattr(ollama_show, "_KEPT_SECONDS", 0.0)
-        await send(upstream, attempt(server))
-    assert server.paths()[4:] == ["/api/show", "/api/chat"]
+        assert server.paths() == ["/api/show", "/api/chat"] * 3
+        server.requests.clear()
+        server.models = {"fake-model:latest": Model(remote_host="https://ollama.com")}
+        await refused(upstream, server)
+    assert server.paths() == ["/api/show"]
 
 
 async def test_each_model_is_asked_about(upstream):
@@ -145,7 +145,7 @@ async def test_a_whole_strategy_answers():
     assert answer.cost_usd == 0
     assert answer.usage.input_tokens == 9
     assert [len(vector) for vector in embeddings.vectors] == [3, 3]
-    assert server.paths() == ["/api/show", "/api/chat", "/api/chat", "/api/embed"]
+    assert server.paths() == ["/api/show", "/api/chat", "/api/show", "/api/chat", "/api/show", "/api/embed"]
     assert {said.body["options"]["num_ctx"] for said in server.said} == {512}
 
 
@@ -165,3 +165,31 @@ async def test_what_does_not_fit_the_window_is_not_even_sent():
         with pytest.raises(NoTargetError, match="context window is 16"):
             await private.generate("word " * 100)
     assert server.requests == []
+
+
+async def test_what_is_said_at_one_place_is_not_believed_of_another(upstream):
+    home = reply(200, {"details": {}, "capabilities": ["thinking"]})
+    away = reply(200, {"details": {}, "capabilities": []})
+
+    async def behave(request, writer):
+        first = "abcdefgh12345678" in request.path
+        if request.path.endswith("/api/show"):
+            await (home if first else away)(request, writer)
+        else:
+            await reply(200, {"message": {"content": "x"}, "done": True, "done_reason": "stop"})(request, writer)
+
+    async with FakeServer(behave) as server:
+        root = server.base_url.removesuffix("/v1")
+        for path in ("abcdefgh12345678", "zyxwvuts87654321"):
+            tried = attempt(f"{root}/{path}")
+            tried = dataclasses.replace(
+                tried,
+                call=Call(tried.body),
+                body={**tried.body, "think": True},
+                target=dataclasses.replace(tried.target, privacy="public"),
+            )
+            await send(upstream, tried)
+        asked = [request.path for request in server.requests]
+        thinks = [request.json.get("think") for request in server.requests if "chat" in request.path]
+    assert len([path for path in asked if "show" in path]) == 2
+    assert thinks == [True, None]

@@ -105,6 +105,11 @@ def test_formats_it_does_not_know_are_refused(wanted):
         ("required", [TOOL, CLOCK], "the model decides"),
         ({"type": "function", "function": {"name": "clock"}}, [CLOCK], "offered clock alone"),
         ({"type": "allowed_tools"}, [TOOL, CLOCK], "the model decides"),
+        ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [CLOCK]}}, [CLOCK], ""),
+        ({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [CLOCK]}}, [CLOCK], "model decides"),
+        ({"type": "none"}, None, ""),
+        ({"type": "any"}, [TOOL, CLOCK], "the model decides"),
+        ({"type": "tool", "name": "clock"}, [CLOCK], "offered clock alone"),
     ],
 )
 def test_tools(choice, sent, noted):

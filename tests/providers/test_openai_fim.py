@@ -6,7 +6,7 @@ import pytest
 from llamafarm import Farm
 from llamafarm.errors import BadReplyError, NoTargetError, StreamCutError, UntranslatableError
 from llamafarm.testing.fake_server import FakeServer, answer, events, reply
-from llamafarm.types import Operation
+from llamafarm.types import Operation, Usage
 from tests.making import call, order, strategy
 
 BODY = {"model": "m", "prompt": "def f(", "suffix": "return 1"}
@@ -146,7 +146,7 @@ def test_a_suffix_goes_only_where_it_is_understood():
     assert order(CHAIN, completion(suffix="return 1")) == ["legacy", "code", "said", "server"]
     everywhere = ["chat", "legacy", "code", "unknown", "said", "server", "denied"]
     assert order(CHAIN, completion(suffix="")) == order(CHAIN, completion()) == everywhere
-    with pytest.raises(NoTargetError, match="it has no fill-in-the-middle"):
+    with pytest.raises(NoTargetError, match=r"it has no fill-in-the-middle \(supports: \[fim\] says that it has\)"):
         order(CHAIN.replace("[chat, legacy, code, unknown, said, server, denied]", "[chat]"), completion(suffix="x"))
 
 
@@ -158,3 +158,25 @@ async def test_the_library_fills_in():
         async with Farm(strategy(text)) as farm:
             found = await farm.complete("def f(", suffix="return 1")
     assert (found.text, found.target) == ("x):", "server")
+
+
+@pytest.mark.parametrize(
+    ("odd", "usage"),
+    [
+        ({"tokens_predicted": -50}, None),
+        ({"tokens_predicted": 10**17}, None),
+        ({"tokens_predicted": "50"}, None),
+        ({"tokens_evaluated": None}, None),
+        ({"error": None}, Usage(12, 3)),
+        ({"error": {}}, Usage(12, 3)),
+        ({"timings": "NaN"}, Usage(12, 3)),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_llama_servers_answer_is_read_as_servers_really_write(rig, stream, odd, usage):
+    last = msgspec.json.encode({**LAST, "content": "" if stream else "x", **odd}).replace(b'"NaN"', b"NaN")
+    behaviour = events(native("x", error=None), last, done=False) if stream else reply(200, last)
+    async with FakeServer(behaviour) as server:
+        chunks = await fill(rig, server, "infill", stream=stream)
+    assert "".join(chunk.text for chunk in chunks) == "x"
+    assert (chunks[-1].finish_reason, chunks[-1].usage) == ("stop", usage)

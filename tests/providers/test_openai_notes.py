@@ -72,14 +72,15 @@ def test_what_we_put_in_ourselves_is_not_noted():
 
 def test_no_sentence_is_left_with_a_gap():
     body = {
-        "temperature": 1, "top_p": 1, "top_k": 1, "max_tokens": 1, "max_completion_tokens": 1, "seed": 1, "stop": "x",
+        "temperature": 1, "top_p": 1, "top_k": 1, "max_tokens": 1, "max_completion_tokens": 1, "seed": 1,
+        "stop": ["a", "b", "c", "d", "e"],
         "frequency_penalty": 1, "presence_penalty": 1, "logprobs": True, "top_logprobs": 1, "logit_bias": {}, "user": "u",
         "parallel_tool_calls": True, "tool_choice": "required", "reasoning_effort": "low", "verbosity": "low",
         "prediction": {}, "service_tier": "flex", "store": True, "metadata": {}, "prompt_cache_key": "k",
         "safety_identifier": "s", "response_format": {"type": "json_schema", "json_schema": {"schema": {}}},
         "messages": [{"role": "developer", "content": "a"}, {"role": "assistant", "content": "", "reasoning": "r"}],
     }  # fmt: skip
-    silent = {"stores", "echoes_beginning", "no_trailing_space", "no_stream_options", "reasoning_back"}
+    silent = {"stores", "resells", "echoes_beginning", "no_trailing_space", "no_stream_options", "reasoning_back"}
     for word in QUIRKS:
         notes = noted({word}, body)
         assert bool(notes) is (word not in silent), word

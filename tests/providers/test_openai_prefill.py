@@ -212,3 +212,16 @@ async def test_it_goes_behind_a_beginning_in_parts(rig, parts, longer):
     async with FakeServer(answer(" Paris.")) as server:
         await go_on(rig, server, body={"model": "m", "messages": messages})
         assert server.requests[0].json["messages"] == [USER, {"role": "assistant", "content": longer}]
+
+
+OWN = {"role": "assistant", "content": "Well: "}
+IN_PARTS = {**OWN, "content": [{"type": "text", "text": "Well"}, {"type": "text", "text": ": "}]}
+
+
+@pytest.mark.parametrize("own", [OWN, IN_PARTS])
+@pytest.mark.parametrize(("beginning", "quirks"), [("It is", ("echoes_beginning",)), (LONG, ())])
+async def test_what_the_caller_began_is_left_out_of_a_repetition_too(rig, own, beginning, quirks):
+    body = {"model": "m", "messages": [USER, own]}
+    async with FakeServer(pieces("Well: ", beginning, " in Rome.")) as server:
+        chunks = await go_on(rig, server, beginning, quirks=quirks, body=body)
+    assert text_of(chunks) == raw_text_of(chunks) == " in Rome."

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from llamafarm.errors import BadRequestError, ConnectError, CredentialsError, UntranslatableError
-from llamafarm.providers.openai.quirks import QUIRKS, adapt
+from llamafarm.providers.openai.quirks import QUIRKS, TAKES, adapt
 from llamafarm.testing.fake_server import FakeServer, answer
 from llamafarm.types import Operation, Secret
 
@@ -135,6 +135,9 @@ async def test_a_body_that_cannot_be_written(rig, text):
         ("no_temperature", {"temperature": 1, "top_p": 1, "x": 1}, {"x": 1}),
         ("no_penalties", {"frequency_penalty": 1, "presence_penalty": 1}, {}),
         ("no_stop", {"stop": "x"}, {}),
+        ("few_stops", {"stop": list("abcde")}, {"stop": list("abcd")}),
+        ("few_stops", {"stop": list("abcd")}, {"stop": list("abcd")}),
+        ("few_stops", {"stop": "abcdef"}, {"stop": "abcdef"}),
         ("no_seed", {"seed": 1}, {}),
         ("no_logprobs", {"logprobs": True, "top_logprobs": 2}, {}),
         ("no_parallel_tool_calls", {"parallel_tool_calls": True}, {}),
@@ -147,6 +150,7 @@ async def test_a_body_that_cannot_be_written(rig, text):
             {"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]},
         ),
         ("stores", {"store": True}, {"store": True}),
+        ("resells", {"store": True}, {"store": True}),
         ("thinks_when_asked", {"temperature": 1}, {"temperature": 1}),
         (
             "thinks_when_asked",
@@ -224,7 +228,7 @@ def test_every_quirk_is_tested_and_documented():
 
     (marks,) = [mark for mark in test_quirks.pytestmark if mark.name == "parametrize"]
     assert {case[0] for case in marks.args[1]} == set(QUIRKS)
-    assert all(f"``{word}``" in openai.__doc__ for word in QUIRKS)
+    assert all(f"``{word}``" in openai.__doc__ for word in (*QUIRKS, *TAKES))
 
 
 def test_every_quirk_of_the_vendor_table_is_known():
@@ -232,7 +236,7 @@ def test_every_quirk_of_the_vendor_table_is_known():
 
     vendors = [find_vendor(name) for name in vendor_names()]
     words = {w for v in vendors if v.dialect == "openai" for quirk in v.quirks for w in quirk.words}
-    assert words <= set(QUIRKS)
+    assert words <= {*QUIRKS, *TAKES}
 
 
 async def test_an_unknown_quirk_is_refused(rig):

@@ -133,7 +133,7 @@ async def test_what_brings_something_is_no_silence(rig, something):
 
 
 @pytest.mark.parametrize(
-    "tail", [{"choices": []}, {"choices": [], "usage": USAGE}, piece(finish="stop"), piece("more"), b"{", piece()]
+    "tail", [{"choices": []}, {"choices": [], "usage": USAGE}, piece(finish="stop"), b"{", piece()]
 )
 @pytest.mark.parametrize("text", ["Hello", ""])
 async def test_an_endless_tail_is_the_end(rig, monkeypatch, tail, text):
@@ -211,3 +211,36 @@ async def test_what_to_raise_is_the_key_that_was_too_low(rig, stream, ttft, key)
     async with FakeServer(silence()) as server:
         error = await rig.fails(server, AttemptTimeoutError, stream=stream, ttft=ttft, seconds=0.3)
         assert str(error).endswith(f"or raise {key}")
+
+
+def dripping(*payloads, pause=0.1):
+    """Send these events with pauses, and nothing behind them."""
+
+    async def drip(request, writer):
+        writer.write(HEAD)
+        for payload in payloads:
+            writer.write(sse(payload))
+            await writer.drain()
+            await asyncio.sleep(pause)
+        writer.close()
+
+    return drip
+
+
+@pytest.mark.parametrize("each", ["stop", None])
+@pytest.mark.parametrize("done", [(b"[DONE]",), ()])
+async def test_text_behind_a_finish_reason_is_read_on(rig, monkeypatch, each, done):
+    """Some servers put one on every event: no word may be lost for it."""
+    monkeypatch.setattr(chunk_stream, "_TAIL_SECONDS", 0.15)
+    words = [piece("x", finish="stop"), *[piece("x", finish=each)] * 6]
+    async with FakeServer(dripping(*words, *done)) as server:
+        chunks = await rig.send(server)
+    assert "".join(chunk.text for chunk in chunks) == "x" * 7
+
+
+async def test_a_finish_reason_on_every_event_says_nothing_where_the_stream_breaks(rig):
+    words = [piece("x", finish="stop")] * 3
+    fails = {"error": {"message": "oops", "type": "server_error"}}
+    async with FakeServer(events(*words, fails), raw(HEAD + sse(*words), close=False)) as server:
+        assert (await rig.fails(server, StreamCutError)).seen == "xxx"
+        assert (await rig.fails(server, StreamCutError, idle=0.2)).seen == "xxx"

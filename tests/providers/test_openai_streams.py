@@ -365,3 +365,40 @@ async def test_an_answer_of_millions_of_objects_is_not_even_read(rig):
     flood = b'{"choices":[' + b",".join([b"{}"] * 1_100_000) + b"]}"
     async with FakeServer(reply(200, flood, {"content-type": "application/json"})) as server:
         assert "1,000,000 objects" in str(await rig.fails(server, BadReplyError, stream=False))
+
+
+async def test_the_input_of_a_custom_tool_comes_in_pieces(rig):
+    begun = {"index": 0, "id": "c1", "type": "custom", "custom": {"name": "grep", "input": ""}}
+    more = [{"index": 0, "custom": {"input": text}} for text in ("fo", "o.*")]
+    pieces = [piece(tool_calls=[call]) for call in (begun, *more)]
+    async with FakeServer(events(*pieces, piece(finish="tool_calls"))) as server:
+        calls = [call for chunk in await rig.send(server) for call in chunk.tool_calls]
+    assert calls == [
+        ToolCall(0, "c1", "grep", "", "custom"),
+        *(ToolCall(0, "", "", t, "custom") for t in ("fo", "o.*")),
+    ]
+
+
+async def test_pieces_of_a_custom_tools_input_are_a_sign_of_life(rig):
+    async def behave(request, writer):
+        writer.write(HEAD)
+        for text in "abcdefgh":
+            event = piece(tool_calls=[{"index": 0, "custom": {"input": text}}])
+            writer.write(b"data: " + msgspec.json.encode(event) + b"\n\n")
+            await writer.drain()
+            await asyncio.sleep(0.2)
+        writer.write(b"data: " + msgspec.json.encode(piece(finish="tool_calls")) + b"\n\n")
+        writer.close()
+
+    async with FakeServer(behave) as server:
+        chunks = await rig.send(server, idle=1.0)
+    assert "".join(call.arguments for chunk in chunks for call in chunk.tool_calls) == "abcdefgh"
+
+
+async def test_a_custom_tool_call_in_a_plain_answer(rig):
+    call = {"id": "c1", "type": "custom", "custom": {"name": "grep", "input": "foo"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    async with FakeServer(reply(200, whole)) as server:
+        (chunk,) = await rig.send(server, stream=False)
+    assert chunk.tool_calls == (ToolCall(0, "c1", "grep", "foo", "custom"),)

@@ -136,7 +136,8 @@ def test_settings_of_an_application_act_for_the_embedded_engine_alone(config, in
 def test_activity_is_told_by_key():
     assert is_active("strategies[].constraints.max_tokens")
     assert is_active("strategies[].components{}.config<app>.gpu_layers")
-    assert not is_active("server.port")
+    assert is_active("server.port")
+    assert not is_active("store")
     assert not is_active("strategies[].monitoring.alerts[].window")
     assert not is_active("strategies[].components{}.config<tuner>.method.r")
     assert not is_active("strategies[].monitoring.alerts[].type")

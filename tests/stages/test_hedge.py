@@ -254,6 +254,22 @@ async def test_the_loser_of_a_race_can_still_go_on():
     assert sorted(tried(stream.answer)) == [("a", "stream_cut"), ("b", "abandoned"), ("b", "ok")]
 
 
+async def test_what_the_second_refuses_does_not_keep_others_from_going_on():
+    upstream = Pieces(b=errors.BadRequestError("no"))
+    text = TEXT.replace("default_model: mc}", "default_model: mc, supports: [prefill]}") % ("", SOON, "")
+    async with Farm(strategy(text), environment={}, upstreams={"openai": upstream}, hardware=NO_GPU) as opened:
+        stream = opened.stream("Hi")
+        reading = asyncio.ensure_future(anext(stream))
+        upstream.gates["b"].set()
+        await upstream.asked["b"].wait()
+        await asyncio.sleep(0.05)
+        upstream.gates["a"].set()
+        upstream.gates["c"].set()
+        assert (await reading).text == "from a "
+        assert "".join([chunk.text async for chunk in stream]) == "from c "
+    assert tried(stream.answer) == [("b", "bad_request"), ("a", "stream_cut"), ("c", "ok")]
+
+
 async def test_one_that_is_left_out_is_no_hedge():
     upstream = Gated()
     upstream.gates["c"].set()

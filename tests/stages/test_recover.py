@@ -1,6 +1,7 @@
 """A stream that is cut: who goes on, what the reader gets, and when it must be an error instead."""
 
 import asyncio
+import gc
 import time
 
 import pytest
@@ -421,3 +422,80 @@ async def test_what_is_recorded_names_who_answered():
         ) as opened:
             await read(opened)
         assert [event.target for event in sink.events] == [named]
+
+
+async def test_what_vouches_for_the_text_of_one_target_is_not_gone_on_with():
+    signed = Chunk(thinking_block={"type": "thinking", "thinking": "", "signature": "s"})
+    made, upstream = farm({"a": [[signed, "One ", CUT]], "c": [["two"]]})
+    async with made as opened:
+        assert isinstance((await read(opened))[1], errors.StreamCutError)
+    assert len(upstream.sent) == 1
+
+
+async def test_closing_while_the_next_is_asked_reports_what_that_cost():
+    sink = Sink()
+    upstream = Waiting({"a": [["One ", CUT]]})
+    text = TEXT.replace("default_model: mc", "default_model: mc, price: {input: 1, output: 10}") % (
+        ", price: {input: 1, output: 10}",
+        "",
+        "",
+    )
+    async with Farm(
+        strategy(text), environment={}, upstreams={"openai": upstream}, hardware=NO_GPU, sinks=[sink]
+    ) as made:
+        stream = made.stream("Hi", max_tokens=100)
+        assert (await anext(stream)).text == "One "
+        reading = asyncio.ensure_future(anext(stream))
+        await upstream.asked.wait()
+        await stream.aclose()
+        await asyncio.gather(reading, return_exceptions=True)
+    (event,) = sink.events
+    assert event.ended == "abandoned"
+    assert [record.target for record in event.attempts] == ["a", "c"]
+    assert event.cost == sum(record.cost for record in event.attempts) > 2 * 100 * 10_000
+
+
+async def test_a_stream_that_was_gone_on_with_and_is_dropped_ends_at_once():
+    made, upstream = farm({"a": [["One ", CUT]], "c": [["two ", "three"]]})
+    gc.disable()
+    try:
+        async with made as opened:
+            async for chunk in opened.stream("Hi"):
+                if chunk.text == "two ":
+                    break
+            del chunk
+            await asyncio.sleep(0.05)  # an iterator that is dropped is closed by the loop
+            assert upstream.closed == 2
+    finally:
+        gc.enable()
+
+
+async def test_a_prompt_shorter_than_what_came_before_the_cut_has_a_token_all_the_same():
+    made, upstream = farm({"a": [["One two three four ", CUT]], "c": [["five"]]})
+    upstream.usage = Usage(2, 1)
+    async with made as opened:
+        _, _, answer = await read(opened)
+    assert answer.usage == Usage(1, 1 + Beginning("One two three four ").tokens, estimated=True)
+
+
+async def test_leaving_a_stream_while_it_is_read_asks_nobody_to_go_on():
+    """What its own end breaks off is no cut."""
+
+    class Leaving(Scripted):
+        async def _events(self, step):
+            yield Chunk(text="One ")
+            await left.wait()
+            raise CUT
+
+    left, upstream = asyncio.Event(), Leaving({"a": ["x"]})
+    text = TEXT % ("", "", "")
+    async with Farm(strategy(text), environment={}, upstreams={"openai": upstream}, hardware=NO_GPU) as made:
+        reply = await made.send(Call({"messages": [{"role": "user", "content": "Hi"}]}, stream=True))
+        await anext(reply)
+        reading = asyncio.ensure_future(anext(reply))
+        await asyncio.sleep(0)
+        left.set()
+        reply.leave("abandoned")
+        with pytest.raises(errors.StreamCutError):
+            await reading
+    assert len(upstream.sent) == 1

@@ -89,6 +89,58 @@ async def test_what_a_cut_stream_must_come_to(behind, recovery, promised, came):
     assert report.ok is ok
 
 
+async def test_a_row_says_which_pauses_were_left_out():
+    text = chain(("a", ", retry_delay: 6"), ("b", ", retry_delay: 6"), ("c", ""))
+    report = await dry(
+        text.replace("max_retries: 0, retry", "max_retries: 3, retry") + "optimization: {timeout_seconds: 60}"
+    )
+    said = {(row.target, row.fault): row.note for row in report.faults if not row.streamed}
+    assert said["a", "500"] == said["a", "refused"] == "left out: pauses of up to 42 s between tries"
+    assert said["b", "500"] == "left out: pauses of up to 48 s between tries", "then the time is up"
+    assert said["a", "429"] == "", "another is asked at once"
+    assert "pauses" not in (await dry(chain(("a", ""), ("b", "")))).faults[0].note, "it is tried once"
+
+
+async def test_a_timer_is_never_made_longer():
+    report = await dry(chain(("a", ", ttft_timeout: 0.01"), ("b", "")))
+    plain, streamed = [row for row in rows(report, "a") if row.fault == "timeout"]
+    assert plain.note == "shortened to 0.05 s from 60 s"
+    assert streamed.note == ""
+
+
+async def test_what_a_hedge_answers_says_nothing_of_the_fault():
+    report = await dry(chain(("a", ", hedge_after: 0.001"), ("b", "")))
+    timed = [row for row in rows(report, "a") if row.fault == "timeout"]
+    assert {row.note for row in timed} == {"b was asked as well (hedge_after), and was first"}
+    (cut,) = [row for row in rows(report, "a") if row.fault == "cut"]
+    assert (cut.answered_by, cut.ok) == (None, True), "the cut is played, not overtaken"
+    assert "clear error" in cut.note
+
+
+@pytest.mark.parametrize(("needs", "said"), [("json", "nobody can go on with such an answer"), ("vision", "none of")])
+async def test_why_nobody_goes_on_with_a_cut_answer(needs, said):
+    able = ", supports: [json, vision]"
+    rule = f"routing_rules: [{{condition: input.requires_{needs}, target: b}}]"
+    report = await dry(chain(("a", able), ("b", able), more=rule))
+    (cut,) = [row for row in rows(report, "b") if row.fault == "cut" and row.order == ("b", "a")]
+    assert cut.note.startswith(f"the stream ends with a clear error, for {said}")
+    assert ("target that can go on" in cut.note) is (needs != "json")
+
+
+async def test_the_last_of_several_says_who_could_not_take_over():
+    text = chain(("a", ""), ("b", ""), ("c", ", supports: []"), more="constraints: {blocked_models: [c-model]}")
+    report = await dry(text)
+    assert {(row.ok, row.note) for row in rows(report, "b") if row.ms is None} == {
+        (None, "nobody can take over: c: blocked_models has c-model")
+    }
+
+
+async def test_an_entry_that_is_the_same_target_is_named():
+    text = chain(("a", ""), ("b", "")).replace("b.invalid", "a.invalid").replace("b-model", "a-model")
+    report = await dry(text)
+    assert report.notes == ("b is the same target as a (address, key and model): it stands in for nobody",)
+
+
 async def test_load_balancing_puts_each_pick_in_front():
     report = await dry(
         chain(("a", ""), ("b", ""), more="load_balancing: {policy: weighted, weights: {a: 3, b: 1}}"),

@@ -40,11 +40,18 @@ async def tools(request, writer):
     await behave(request, writer)
 
 
+async def unfinished(request, writer):
+    choice = {"index": 0, "delta" if request.json.get("stream") else "message": {"content": "Hello"}}
+    behave = events({"choices": [choice]}) if request.json.get("stream") else reply(200, {"choices": [choice]})
+    await behave(request, writer)
+
+
 SCRIPTS = {
     Scenario.ANSWER: answer(),
     Scenario.TOOLS: tools,
     Scenario.NO_USAGE: answer(usage={}),
     Scenario.CUT: raw(HEAD + HELLO),
+    Scenario.UNFINISHED: unfinished,
     Scenario.ENDLESS: raw(HEAD + HELLO, close=False),
     Scenario.SILENT: silence(),
     Scenario.UNAUTHORIZED: refuse(401, f"Incorrect API key provided: {CANARY}", code="invalid_api_key"),
@@ -86,6 +93,7 @@ def fake_bench(**changes):
         "tools": FakeAnswer("", tool_calls=(ToolCall(0, "c", "weather", '{"city": "Paris"}'),)),
         "no_usage": FakeAnswer("Hello world", usage=None),
         "cut": FakeAnswer("Hello", finish_reason=None),
+        "unfinished": FakeAnswer("Hello", finish_reason=None),
         "silent": AttemptTimeoutError("late"),
         "unauthorized": CredentialsError("no"),
         "rate_limited": RateLimitError("slow", retry_after=7),
@@ -112,6 +120,8 @@ async def test_the_fake_provider_keeps_them_too():
         ("no_usage", FakeAnswer("Hello world"), "invents none"),
         ("tools", FakeAnswer("x"), "have one index"),
         ("cut", FakeAnswer("Hello"), "never ends normally"),
+        ("unfinished", FakeAnswer("Hello"), "never passes for a whole one"),
+        ("unfinished", TransientError("x"), "raises StreamCutError or BadReplyError, not TransientError"),
         ("cut", FakeAnswer("Hello", error=TransientError("x")), "raises StreamCutError, not TransientError"),
         ("overloaded", "Hello", "raises TransientError"),
         ("overloaded", RateLimitError("x"), "not RateLimitError"),

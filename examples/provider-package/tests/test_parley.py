@@ -26,10 +26,16 @@ def says(**last: object) -> Behaviour:
     return behave
 
 
+async def never_says_why(request: Request, writer: StreamWriter) -> None:
+    said = events({"says": "Hello"}, done=False) if request.json["live"] else reply(200, {"says": "Hello"})
+    await said(request, writer)
+
+
 SCRIPTS = {
     Scenario.ANSWER: says(spent=[9, 2]),
     Scenario.NO_USAGE: says(),
     Scenario.CUT: raw(BEGUN),
+    Scenario.UNFINISHED: never_says_why,
     Scenario.ENDLESS: raw(BEGUN, close=False),
     Scenario.SILENT: silence(),
     Scenario.UNAUTHORIZED: reply(401, {"error": f"no such key: {CANARY}"}),

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from llamafarm.models.store import ModelStore
     from llamafarm.types import Upstream
 
-__all__ = ["GROUP", "App", "load"]
+__all__ = ["GROUP", "App", "load", "trouble"]
 
 GROUP = "llamafarm.apps"
 """The entry point group: a dialect's name → what makes its upstream of a store of models."""
+_DOES = "runs"
 
 
 class App(Protocol):
@@ -25,6 +26,14 @@ class App(Protocol):
 
 
 def load(dialect: str) -> App:
-    """Find the application behind a dialect. Raises `ConfigError` where there is none, or more than one."""
-    app: App = registry.load(GROUP, dialect, "runs")
+    """Find the application behind a dialect.
+
+    Raises `ConfigError` where there is none, `ResourceError` where it cannot be used.
+    """
+    app: App = registry.load(GROUP, dialect, _DOES)
     return app
+
+
+def trouble(dialect: str) -> str | None:
+    """Say why the application behind a dialect cannot be used, where it is there and cannot."""
+    return registry.trouble(GROUP, dialect, _DOES)

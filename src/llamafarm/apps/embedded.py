@@ -20,6 +20,7 @@ from llamafarm.continuing import Continued, with_beginning, without_trailing_spa
 from llamafarm.errors import AttemptTimeoutError, BadRequestError, LlamaFarmError, UntranslatableError
 from llamafarm.models.files import megabytes, off_loop
 from llamafarm.models.progress import silent
+from llamafarm.providers.plain import UNKNOWN, plain_body
 from llamafarm.types import Operation, Status
 
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ async def _within(attempt: Attempt, waiting: Awaitable[T], what: str) -> T:
 def _body(attempt: Attempt) -> Event:
     """Give what the engine is asked: always a stream, and with signs of life while it reads a long prompt."""
     try:
-        body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(attempt.body))
+        said = plain_body(attempt, UNKNOWN, attempt.target.name)
+        body: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(said))
     except (TypeError, ValueError, RecursionError) as error:
         raise BadRequestError(f"{attempt.target.name}: the request cannot be written as JSON: {error}") from error
     body.pop("model", None)

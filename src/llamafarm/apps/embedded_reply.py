@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from llamafarm.apps.generation import Event
 
-__all__ = ["chunk_of", "vectors_of", "whole_of"]
+__all__ = ["chunk_of", "summed", "vectors_of", "whole_of"]
 
 
 def chunk_of(event: Event, model: str) -> Chunk:
@@ -72,7 +72,7 @@ def whole_of(events: Sequence[Event], operation: Operation, model: str) -> Chunk
     answer["object"] = "chat.completion" if chat else "text_completion"
     answer["model"] = model
     answer["choices"] = [_closed(choices[index], chat=chat) for index in sorted(choices)]
-    answer["usage"] = _sum(usages)
+    answer["usage"] = summed(usages)
     chunk = Chunk(raw=msgspec.json.encode(answer), usage=_usage(answer))
     first: dict[str, Any] = next(iter(answer["choices"]), {})
     message = first.get("message", {})
@@ -127,7 +127,7 @@ def _closed(choice: dict[str, Any], *, chat: bool) -> dict[str, Any]:
     return {**closed, "message": message}
 
 
-def _sum(usages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summed(usages: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Add up the usage of several prompts: the engine gives it for each."""
     total: dict[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     cached = 0

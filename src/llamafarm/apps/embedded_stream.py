@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from llamafarm.apps.embedded_failure import failure_of_event, failure_of_exception
-from llamafarm.apps.embedded_reply import chunk_of, vectors_of, whole_of
+from llamafarm.apps.embedded_reply import chunk_of, summed, vectors_of, whole_of
 from llamafarm.errors import AttemptTimeoutError, LlamaFarmError, StreamCutError
 from llamafarm.types import Operation
 
@@ -38,6 +38,7 @@ class EngineStream:
         self._finished = False
         self._ended = False
         self._ahead: list[Event] = []
+        self._usages: list[Event] = []
 
     async def accepted(self) -> None:
         """Return once the engine has begun; raises what it says where it does not take the request."""
@@ -57,6 +58,10 @@ class EngineStream:
         event = await self._next_event()
         if event is None:
             raise StopAsyncIteration
+        if event.get("usage"):
+            self._usages.append(event["usage"])
+            if len(self._usages) > 1:  # of several prompts each has its own, and the last that is told has to be all
+                event["usage"] = summed(self._usages)
         chunk = chunk_of(event, self._target.model)
         self._begun = self._begun or chunk.has_token
         self._finished = self._finished or chunk.finish_reason is not None

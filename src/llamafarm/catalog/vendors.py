@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from llamafarm import registry
-from llamafarm.errors import ConfigError
+from llamafarm.errors import ConfigError, ResourceError
 
 __all__ = [
     "CUSTOM",
@@ -136,6 +136,7 @@ CUSTOM: Final = Vendor(
     docs="https://platform.openai.com/docs/api-reference/chat",
     checked=dt.date(2026, 11, 22),
     example_url="https://llm.example.com/v1",
+    quirks=(Quirk(words=("takes_unknown",)),),
 )
 """What stands in for a vendor nobody has written a row for."""
 
@@ -170,12 +171,13 @@ def installed_providers() -> frozenset[str]:
 
 
 def _row_of(name: str) -> Vendor:
-    """Make the row of an installed provider of what its module says: `base_url` and `key_variables`, both optional."""
+    """Make the row of an installed provider of what its class says of itself; all of it is optional."""
     try:
         module: Any = registry.load(_GROUP, name, "is the provider")
-    except ConfigError:
+    except (ConfigError, ResourceError):
         module = None  # said where a request needs it
     base_url, variables = getattr(module, "base_url", None), getattr(module, "key_variables", ())
+    operations, supports = getattr(module, "operations", CUSTOM.operations), getattr(module, "supports", None)
     return Vendor(
         name=name,
         title=name,
@@ -184,6 +186,8 @@ def _row_of(name: str) -> Vendor:
         dialect=name,
         base_url=base_url if isinstance(base_url, str) else None,
         key_variables=tuple(variables),
+        operations=tuple(operations),
+        supports=None if supports is None else frozenset(supports),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from llamafarm.conditions import Condition, Facts, compile_condition
@@ -33,6 +34,18 @@ _CONFIDING = frozenset({"confidential", "pii", "private", "secret", "sensitive"}
 _OWN_VENDORS = frozenset({"azure", "custom"})
 """Vendor rows that may well stand for a place inside the user's own walls."""
 
+_ABILITIES = MappingProxyType(
+    {
+        "input.has_images": "vision",
+        "input.requires_vision": "vision",
+        "input.requires_tools": "tools",
+        "input.requires_json": "json",
+        "input.requires_audio": "audio",
+    }
+)
+"""What a target has to support where a fact is true."""
+_TRUE = Range((0, True, 0), (0, True, 0))
+
 _OFF_BY = 4
 """A prompt estimated at so many times a limit is above it, whatever its tokenizer."""
 
@@ -59,8 +72,13 @@ class _Ruling:
         return " ".join(self.rule.condition.split())
 
 
-def check_rules(routing: Routing, draft: Draft, document: Document, hardware: Hardware) -> Iterator[Said]:
-    """Look for what is wrong with a strategy's rules, as far as they could be read."""
+def check_rules(
+    routing: Routing, draft: Draft, document: Document, hardware: Hardware, able: frozenset[str]
+) -> Iterator[Said]:
+    """Look for what is wrong with a strategy's rules, as far as they could be read.
+
+    `able` names the targets of which it could be read what they support.
+    """
     at = child(draft.path, "routing_rules")
     rules = {child(at, number): rule for number, rule in enumerate(draft.rules) if rule is not None}
     rulings = [
@@ -79,6 +97,11 @@ def check_rules(routing: Routing, draft: Draft, document: Document, hardware: Ha
         ):
             message = f"holds only for prompts that max_input_tokens ({most}) refuses: this rule never acts"
             yield Severity.WARNING, "rule-never-matches", child(ruling.path, "condition"), message
+        elif all(_names_a_model(case, routing.strategy.name) for case in ruling.cases.cases):
+            message = "holds only where the caller names a model, and then no rule is asked: this rule never acts"
+            yield Severity.WARNING, "rule-never-matches", child(ruling.path, "condition"), message
+        elif ruling.target is not None and ruling.target.name in able:
+            yield from _beyond(ruling, ruling.target)
         yield from _leak(ruling, routing, hardware)
     whole = (ruling for ruling in rulings if document.is_read(ruling.path))
     yield from _shadowed(sorted(whole, key=lambda ruling: -ruling.rule.rank))
@@ -87,6 +110,27 @@ def check_rules(routing: Routing, draft: Draft, document: Document, hardware: Ha
 def _is_longer(case: Case, most: int) -> bool:
     """Tell whether a case is only of prompts with more than so many tokens, however far off the estimate is."""
     return "input.tokens" in case and case["input.tokens"].meet(Range(high=(0, most * _OFF_BY, 0))).is_empty
+
+
+def _names_a_model(case: Case, strategy: str) -> bool:
+    """Tell whether a case is only of callers who name a model; the strategy's own name means none."""
+    span = case.get("request.model")
+    return span is not None and not span.missing and not span.low <= (0, strategy, 0) <= span.high
+
+
+def _beyond(ruling: _Ruling, target: Target) -> Iterator[Said]:
+    """Warn where every request that a rule holds for needs what its target does not support."""
+    if target.supports is None:
+        return
+    lacking = [
+        {needed for fact, needed in _ABILITIES.items() if case.get(fact) == _TRUE} - target.supports
+        for case in ruling.cases.cases
+    ]
+    if lacking and all(lacking):
+        names = " or ".join(sorted(frozenset[str]().union(*lacking)))
+        becomes = "refuses all it holds for" if target.local else "is always passed over"
+        message = f"{ruling.rule.target} does not support {names}: this rule {becomes}"
+        yield Severity.WARNING, "unfit-target", child(ruling.path, "target"), message
 
 
 def _ruling(routing: Routing, path: str, rule: Rule) -> _Ruling:

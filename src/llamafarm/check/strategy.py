@@ -6,10 +6,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llamafarm import catalog
+from llamafarm import catalog, providers
+from llamafarm.check.doubles import same_targets
 from llamafarm.check.keys import foreign_keys
 from llamafarm.check.model_files import file_trouble
 from llamafarm.check.rules import check_rules
+from llamafarm.check.server import open_server
 from llamafarm.check.smallest import beyond_every_request
 from llamafarm.check.vendors import meant_vendor
 from llamafarm.errors import Finding, Severity
@@ -27,6 +29,7 @@ from llamafarm.spec.targets import hidden_alias, names_of, referred
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Mapping as Given
+    from pathlib import Path
 
     from llamafarm.models import ModelStore
     from llamafarm.planning import Routing
@@ -46,18 +49,21 @@ def check(
     environment: Given[str, str],
     hardware: Hardware | None = None,
     store: ModelStore | None = None,
+    keys: Path | None = None,
 ) -> tuple[Finding, ...]:
     """Look for what the loader cannot know; `document.findings` has what it said itself.
 
     `environment` is where vendors' usual key variables are looked up. Without `hardware` no machine is judged: then
-    `requires_gpu` and `min_gpu_memory` are taken to be met. Without `store` no model file is looked for. Of a document
-    with errors everything is judged but what depends on a key that could not be read.
+    `requires_gpu` and `min_gpu_memory` are taken to be met. Without `store` no model file is looked for, and without
+    `keys`, the path of the gateway's keys, none of those. Of a document with errors everything is judged but what
+    depends on a key that could not be read.
     """
     findings: dict[tuple[object, ...], Finding] = {}
     for draft in document.drafts:
         for finding in _Check(document, draft, environment, hardware, store).findings():
             findings.setdefault((finding.line, finding.column, finding.code, finding.message), finding)
-    return unsilenced(findings.values(), document.text)
+    opened = open_server(document, keys) if keys is not None else None
+    return unsilenced([*findings.values(), *([opened] if opened else ())], document.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ class _Check:
 
     def findings(self) -> Iterator[Finding]:
         """Give everything there is to say, in no order."""
-        sites = list(_first_of_each(self._sites()))
+        places = list(self._sites())
+        sites = list(_first_of_each(places))
         known: list[_Site] = []
         for site in sites:
             errors = list(self._broken(site))
@@ -110,11 +117,25 @@ class _Check:
         yield from self._nobody(sites, barred)
         yield from self._machine(known, barred)
         for site in known:
+            yield from self._speakable(site)
             yield from self._priced(site)
         yield from self._keyed(sites)
         yield from self._hidden_aliases()
         yield from self._reached()
-        yield from (self._say(*said) for said in check_rules(self.routing, self.draft, self.document, _ANY_MACHINE))
+        read = [
+            p
+            for p in places
+            if self._is_read(p, "provider", "engine", "base_url", "api_key", "default_model", "models")
+        ]
+        doubled = same_targets(self.routing, {place.target.name: (place.target, place.path) for place in read})
+        yield from (self._say(*said) for said in doubled)
+        named = frozenset(
+            place.target.name
+            for place in places
+            if self._is_read(place, "provider", "default_model", "models", "supports")
+        )
+        ruled = check_rules(self.routing, self.draft, self.document, _ANY_MACHINE, named)
+        yield from (self._say(*said) for said in ruled)
         yield from (self._say(*said) for said in foreign_keys(self.draft, self.document))
         yield from self._batches()
 
@@ -165,7 +186,7 @@ class _Check:
             configs = [child(path, "config")]
             if entry.component is not None:
                 configs.append(child(child(at, entry.component), "config"))
-            target = entry_target(entry, self.environment)
+            target = entry_target(entry, self.environment, self.draft.components.get(entry.component or ""))
             yield _Site(target, path, ("strategies", self.draft.index, "fallback_chain", number), tuple(configs))
         yield from (site for site in models if site.target.name)
 
@@ -195,6 +216,13 @@ class _Check:
         is_embedded = target.dialect == "embedded" and target.settings is not None
         if is_embedded and self._is_read(site, "engine", "base_url", "default_model", "models"):
             yield from self._model_file(site)
+
+    def _speakable(self, site: _Site) -> Iterator[Finding]:
+        """Say where what an installed package brings for a provider cannot be used."""
+        trouble = providers.trouble(site.target.dialect) if site.target.settings is None else None
+        if trouble is not None:
+            message = f"{site.target.name} is never asked: {trouble}"
+            yield self._say(Severity.WARNING, "unusable-provider", self._at(site, "config", "provider"), message)
 
     def _model_file(self, site: _Site) -> Iterator[Finding]:
         """Say why the embedded engine can find no file for a target's model."""

@@ -12,14 +12,14 @@ from llamafarm.cli.caveats import note_left_out, note_resumed, note_skipped, wri
 from llamafarm.cli.parameters import parameter_options, request_options
 from llamafarm.cli.printing import Pieces, answer_document, counted, document, note, say, summary, write
 from llamafarm.cli.prompts import read_prompt, valid
-from llamafarm.cli.settings import common_options, settings_of
+from llamafarm.cli.settings import asking_options, settings_of
 from llamafarm.errors import AllFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from llamafarm.cli.settings import Settings
-    from llamafarm.farm import AnswerStream, Embeddings, Farm
+    from llamafarm.farm import AnswerStream, Embeddings, Farm, Images
     from llamafarm.types import Answer, Call, Target
 
 __all__ = ["complete", "generate", "note_detours", "note_finish", "noting_passed_over", "show_stream"]
@@ -31,7 +31,7 @@ __all__ = ["complete", "generate", "note_detours", "note_finish", "noting_passed
 @click.option("--system", metavar="TEXT", help="What the model is told before the prompt.")
 @parameter_options
 @click.option("--no-stream", is_flag=True, help="Print the answer only when it is whole.")
-@common_options
+@asking_options
 @click.pass_context
 def generate(
     context: click.Context,
@@ -61,7 +61,7 @@ def generate(
 @click.option("--suffix", metavar="TEXT", help="What comes after the text that is to be written.")
 @parameter_options
 @click.option("--no-stream", is_flag=True, help="Print the text only when it is whole.")
-@common_options
+@asking_options
 @click.pass_context
 def complete(
     context: click.Context, /, prompt: tuple[str, ...], suffix: str | None, no_stream: bool, **parameters: Any
@@ -120,7 +120,7 @@ async def show_stream(settings: Settings, farm: Farm, stream: AnswerStream) -> A
         return stream.answer
 
 
-def note_detours(settings: Settings, farm: Farm, answer: Answer | Embeddings) -> None:
+def note_detours(settings: Settings, farm: Farm, answer: Answer | Embeddings | Images) -> None:
     """Say in one line which targets should have answered first and why they did not."""
     failed = {a.target: a.error or a.outcome for a in answer.attempts if a.target != answer.target}
     keyless = {

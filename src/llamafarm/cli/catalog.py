@@ -14,7 +14,7 @@ from llamafarm.cli import printing
 from llamafarm.cli.amounts import per_million, size, tokens
 from llamafarm.cli.columns import columns
 from llamafarm.cli.local_models import known_models
-from llamafarm.cli.settings import common_options, settings_of
+from llamafarm.cli.settings import common_options_but, settings_of
 from llamafarm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _NEAR = 0.7
 
 
 @click.group(invoke_without_command=True)
-@common_options
+@common_options_but("--strategy")
 @click.pass_context
 def catalog(context: click.Context, /) -> None:
     """Look up vendors, models and prices."""
@@ -39,7 +39,7 @@ def catalog(context: click.Context, /) -> None:
 
 @catalog.command("list")
 @click.option("--vendor", metavar="NAME", help="List a vendor's models instead.")
-@common_options
+@common_options_but("--strategy")
 @click.pass_context
 def list_(context: click.Context, /, vendor: str | None) -> None:
     """List vendors and the models of this machine, or with --vendor the models of one."""
@@ -70,7 +70,7 @@ def list_(context: click.Context, /, vendor: str | None) -> None:
 
 @catalog.command()
 @click.argument("text", nargs=-1, required=True)
-@common_options
+@common_options_but("--strategy")
 @click.pass_context
 def search(context: click.Context, /, text: tuple[str, ...]) -> None:
     """Find models whose vendor and names have every word of TEXT."""
@@ -84,7 +84,7 @@ def search(context: click.Context, /, text: tuple[str, ...]) -> None:
 
 @catalog.command()
 @click.argument("name")
-@common_options
+@common_options_but("--strategy")
 @click.pass_context
 def info(context: click.Context, /, name: str) -> None:
     """Say all that is known about a model (NAME or VENDOR/NAME) or a vendor."""

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from llamafarm.cli.printing import counted, note
+from llamafarm.errors import StreamCutError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,10 +31,12 @@ def note_skipped(settings: Settings, answer: Answer) -> None:
 
 
 def note_resumed(settings: Settings, begun: str, answer: Answer) -> None:
-    """Say which targets went on with an answer that one had `begun`."""
+    """Say which targets went on with an answer that one had `begun`, and why it had to be."""
     if answer.resumed_by:
         others = ", then by ".join(answer.resumed_by)
-        note(settings, f"answered by {begun}, gone on with by {others} after {begun} broke off")
+        cuts = [attempt for attempt in answer.attempts if attempt.outcome == StreamCutError.kind]
+        reasons = "; ".join(f"{attempt.target}: {attempt.error}" for attempt in cuts)
+        note(settings, f"answered by {begun}, gone on with by {others}: {reasons}")
 
 
 def writers(answer: Answer) -> tuple[AttemptRecord, ...]:

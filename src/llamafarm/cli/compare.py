@@ -16,7 +16,7 @@ from llamafarm.cli.caveats import note_left_out, note_skipped, writers
 from llamafarm.cli.parameters import parameter_options, request_options
 from llamafarm.cli.printing import answer_document, document, dollars, printable, rate, say, summary, table, write
 from llamafarm.cli.prompts import read_prompt, valid
-from llamafarm.cli.settings import common_options, settings_of
+from llamafarm.cli.settings import asking_options, settings_of
 from llamafarm.errors import LlamaFarmError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class _Row:
 @click.option("--image", multiple=True, metavar="PATH|URL", help="A picture for the prompt; may be repeated.")
 @click.option("--system", metavar="TEXT", help="What the models are told before the prompt.")
 @parameter_options
-@common_options
+@asking_options
 @click.pass_context
 def compare(
     context: click.Context,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llamafarm.cli.ask import note_detours
+from llamafarm.cli.numbers import WholeNumber
 from llamafarm.cli.parameters import request_options
 from llamafarm.cli.printing import attempt_documents, counted, document, say, write
 from llamafarm.cli.prompts import read_stdin, valid
-from llamafarm.cli.settings import common_options, settings_of
+from llamafarm.cli.settings import asking_options, settings_of
 from llamafarm.errors import BadCallError
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ _AT_ONCE = 96
 @click.command
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--file", metavar="FILE", help="Take the lines of FILE, instead of TEXTs.")
-@click.option("--dimensions", type=click.IntRange(min=1), help="Length of the vectors, where the model can choose.")
-@click.option("--at-once", type=click.IntRange(min=1), default=_AT_ONCE, show_default=True, help="Texts in a request.")
-@common_options
+@click.option("--dimensions", type=WholeNumber(min=1), help="Length of the vectors, where the model can choose.")
+@click.option("--at-once", type=WholeNumber(min=1), default=_AT_ONCE, show_default=True, help="Texts in a request.")
+@asking_options
 @click.pass_context
 def embed(
     context: click.Context, /, texts: tuple[str, ...], file: str | None, dimensions: int | None, at_once: int

@@ -9,7 +9,7 @@ import click
 from llamafarm.cli.parameters import parameter_options, request_options
 from llamafarm.cli.printing import document, dollars, table, write
 from llamafarm.cli.prompts import read_prompt, valid
-from llamafarm.cli.settings import common_options, settings_of
+from llamafarm.cli.settings import asking_options, settings_of
 
 if TYPE_CHECKING:
     from llamafarm.planning import Explanation
@@ -22,7 +22,7 @@ __all__ = ["explain"]
 @click.option("--image", multiple=True, metavar="PATH|URL", help="A picture for the prompt; may be repeated.")
 @click.option("--system", metavar="TEXT", help="What the model would be told before the prompt.")
 @parameter_options
-@common_options
+@asking_options
 @click.pass_context
 def explain(
     context: click.Context,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llamafarm.cli.printing import attempt_documents, document, say
-from llamafarm.errors import AllFailedError, ConfigError, LlamaFarmError, Severity
+from llamafarm.errors import AllFailedError, AttemptError, ConfigError, LlamaFarmError, Severity, said_by
 
 if TYPE_CHECKING:
     from llamafarm.cli.settings import Settings
@@ -15,7 +15,9 @@ __all__ = ["failure_json", "show"]
 
 def failure_json(error: LlamaFarmError) -> dict[str, Any]:
     """Give what scripts see of a failure."""
-    shown: dict[str, Any] = {"kind": error.kind, "message": str(error)}
+    shown: dict[str, Any] = {"kind": error.kind, "message": _said(error)}
+    if isinstance(error, AttemptError) and error.target:
+        shown["target"] = error.target
     if isinstance(error, AllFailedError):
         shown["attempts"] = attempt_documents(error.attempts)
     if isinstance(error, ConfigError):
@@ -31,4 +33,8 @@ def show(error: LlamaFarmError, settings: Settings) -> None:
     if len(wrong) > 1:
         say("\n".join([f"llamafarm: {wrong[0].file}: {len(wrong)} errors", *map(str, wrong)]))
     else:
-        say(f"llamafarm: {' '.join(str(error).split())}")
+        say(f"llamafarm: {' '.join(_said(error).split())}")
+
+
+def _said(error: LlamaFarmError) -> str:
+    return said_by(error.target, error) if isinstance(error, AttemptError) else str(error)

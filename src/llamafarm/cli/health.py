@@ -39,17 +39,19 @@ class _Health:
 
 
 @click.command("health-check")
+@click.argument("name", required=False)
 @common_options
 @click.pass_context
-def health_check(context: click.Context, /) -> None:
-    """Ask every target of the strategy whether it could answer; no prompt is sent.
+def health_check(context: click.Context, /, name: str | None) -> None:
+    """Ask every target of a strategy whether it could answer; no prompt is sent.
 
+    Without NAME: of the one the other commands would use.
     Exit code 0 where every eligible target could, 1 where one could not, 3 where the strategy would send nothing.
     """
     from llamafarm.farm import Farm, make_call
 
     settings = settings_of(context)
-    farm = Farm.load(settings.strategy_file, strategy=settings.strategy)
+    farm = Farm.load(settings.strategy_file, strategy=settings.named(name))
     call = make_call({"messages": [{"role": "user", "content": ""}]}, {})
     explanation = farm.explain(call)
     refused = str(explanation.refusal) if explanation.refusal else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, cast
 
-from llamafarm.cli.printing import LineByLine
+from llamafarm.cli.printing import LineByLine, note
 from llamafarm.cli.progress import Downloads
 from llamafarm.farm import Farm, find_file, find_strategy
+from llamafarm.stages.pauses import LOGGER as PAUSES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -46,5 +48,32 @@ def _log(settings: Settings, document: Document, strategy: Strategy) -> Iterator
     keys = (document.places.key("strategies", index, "monitoring", name) for name in ("log_level", "log_format"))
     asked = not settings.quiet and (settings.verbose or any(keys))
     level = "CRITICAL" if not asked else "DEBUG" if settings.verbose else monitoring.log_level
-    with logging_to(cast("TextIO", LineByLine()), level=level, log_format=monitoring.log_format):
+    logged = logging_to(cast("TextIO", LineByLine()), level=level, log_format=monitoring.log_format)
+    pauses = nullcontext() if level in ("DEBUG", "INFO") else _telling_of_pauses(settings)
+    with logged, pauses:
         yield (LogSink(document.file.version),) if asked else ()
+
+
+@contextmanager
+def _telling_of_pauses(settings: Settings) -> Iterator[None]:
+    """Say on stderr what a call waits for, so that it does not look like a hang."""
+    logger = logging.getLogger(PAUSES)
+    told = _Notes(settings)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(told)
+    try:
+        yield
+    finally:
+        logger.removeHandler(told)
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
+
+
+class _Notes(logging.Handler):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(self._settings, record.getMessage())

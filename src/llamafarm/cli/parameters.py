@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
+from llamafarm.cli.numbers import Number, WholeNumber
 from llamafarm.cli.prompts import valid
 from llamafarm.cli.settings import settings_of
 
@@ -33,9 +34,9 @@ _LARGEST_SCHEMA = 10 * 1024 * 1024
 """Bytes; no vendor takes a schema that is near it."""
 
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("--temperature", {"type": click.FloatRange(min=0), "help": "How adventurous the answer is; 0: not at all."}),
-    ("--max-tokens", {"type": click.IntRange(min=1), "help": "The most tokens of the answer."}),
-    ("--top-p", {"type": click.FloatRange(min=0, max=1), "help": "Choose among tokens of this total likelihood."}),
+    ("--temperature", {"type": Number(min=0), "help": "How adventurous the answer is; 0: not at all."}),
+    ("--max-tokens", {"type": WholeNumber(min=1), "help": "The most tokens of the answer."}),
+    ("--top-p", {"type": Number(min=0, max=1), "help": "Choose among tokens of this total likelihood."}),
     ("--stop", {"multiple": True, "metavar": "TEXT", "help": "Stop before this text; may be repeated."}),
     ("--seed", {"type": int, "help": "Make sampling repeatable, where the target can."}),
     ("--json-schema", {"metavar": "FILE", "help": "Have the answer follow the JSON Schema in FILE."}),

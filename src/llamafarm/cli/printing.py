@@ -202,7 +202,9 @@ def answer_document(answer: Answer) -> dict[str, Any]:
     if answer.reasoning:
         shown["reasoning"] = answer.reasoning
     if answer.tool_calls:
-        shown["tool_calls"] = [{"id": t.id, "name": t.name, "arguments": t.arguments} for t in answer.tool_calls]
+        shown["tool_calls"] = [
+            {"id": t.id, "name": t.name, "arguments": t.arguments, "kind": t.kind} for t in answer.tool_calls
+        ]
     if answer.skipped:
         shown["skipped"] = answer.skipped
     if answer.resumed_by:
@@ -231,6 +233,8 @@ def summary(answer: Answer) -> str:
     """Give what --verbose says about an answer: one line, one for each attempt before the last, and their notes."""
     usage, speed = answer.usage, rate(answer)
     parts = [f"strategy {answer.strategy}", f"target {answer.target}", f"model {answer.model}"]
+    if answer.resumed_by:
+        parts[1] += " (the last of those that wrote it)"
     if usage is not None:
         mark = "~" if usage.estimated else ""
         parts.append(f"{mark}{usage.input_tokens} + {mark}{usage.output_tokens} tokens")

@@ -12,7 +12,15 @@ from llamafarm.cli.printing import write
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Settings", "common_options", "settings_of"]
+__all__ = [
+    "Settings",
+    "asking_options",
+    "asking_options_but",
+    "check_taken",
+    "common_options",
+    "common_options_but",
+    "settings_of",
+]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -33,6 +41,12 @@ class Settings:
     def tells_more(self) -> bool:
         """Whether stderr is to hold more than what must be said; quiet wins."""
         return self.verbose and not self.quiet
+
+    def named(self, name: str | None) -> str | None:
+        """Give the strategy that is meant by a NAME or by `strategy`; raises UsageError where they are two."""
+        if name is not None and self.strategy not in (None, name):
+            raise click.UsageError(f"two strategies are named, {name} and --strategy {self.strategy}: give one of them")
+        return name or self.strategy
 
     @property
     def json(self) -> bool:
@@ -79,14 +93,45 @@ def _show_help(context: click.Context, _: click.Parameter, wanted: bool) -> None
         context.exit()
 
 
+_OF_A_REQUEST = ("--model", "--tag")
+
+
+def asking_options(command: F) -> F:
+    """Give a command that sends a request the common options, and those that say where it may go."""
+    return asking_options_but()(command)
+
+
+def asking_options_but(*left_out: str) -> Callable[[F], F]:
+    """Give a command those without some that mean nothing to it."""
+    return lambda command: _with_options(command, left_out)
+
+
 def common_options(command: F) -> F:
-    """Give a command the common options; `settings_of` has their values.
+    """Give a command the common options, without those of a request; `settings_of` has their values.
 
     The help is among them because click's own does not know what to do where stdout takes nothing.
     """
+    return common_options_but()(command)
+
+
+def common_options_but(*left_out: str) -> Callable[[F], F]:
+    """Give a command the common options, without those that mean nothing to it or that it has in another meaning."""
+    return lambda command: _with_options(command, (*left_out, *_OF_A_REQUEST))
+
+
+def check_taken(settings: Settings, command: click.Command) -> None:
+    """Refuse, with UsageError, what was given before the name of a command that it would do nothing for."""
+    known = {name for parameter in command.params for name in parameter.opts}
+    for option in ("--strategy", *_OF_A_REQUEST):
+        if getattr(settings, option.removeprefix("--")) and option not in known:
+            raise click.UsageError(f"{command.name} has no use for {option}")
+
+
+def _with_options(command: F, left_out: tuple[str, ...]) -> F:
     command = click.option(
         "-h", "--help", is_flag=True, is_eager=True, expose_value=False, callback=_show_help, help="Show this message."
     )(command)
-    for names, attributes in reversed(_OPTIONS):
+    kept = [option for option in _OPTIONS if option[0][-1] not in left_out]
+    for names, attributes in reversed(kept):
         command = click.option(*names, expose_value=False, callback=_store, **attributes)(command)
     return command

@@ -11,7 +11,7 @@ import click
 
 from llamafarm.cli import printing
 from llamafarm.cli.columns import columns
-from llamafarm.cli.settings import common_options, settings_of
+from llamafarm.cli.settings import common_options, common_options_but, settings_of
 from llamafarm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _Listed:
 
 
 @click.command("list-strategies")
-@common_options
+@common_options_but("--strategy")
 @click.pass_context
 def list_strategies(context: click.Context) -> None:
     """List the strategies of the file, where there is one, and those that come with llamafarm."""
@@ -89,9 +89,7 @@ def info(context: click.Context, /, name: str | None) -> None:
     from llamafarm.farm import find_file, find_strategy
 
     settings = settings_of(context)
-    document, strategy = find_strategy(
-        find_file(settings.strategy_file, os.environ), name or settings.strategy, os.environ
-    )
+    document, strategy = find_strategy(find_file(settings.strategy_file, os.environ), settings.named(name), os.environ)
     description = describe(document, strategy)
     if settings.json:
         printing.document(description)
@@ -103,7 +101,7 @@ def info(context: click.Context, /, name: str | None) -> None:
 @click.argument("name")
 @click.option("--out", metavar="FILE", help="Write to a new file instead of stdout.")
 @click.option("--force", is_flag=True, help="With --out: overwrite the file.")
-@common_options
+@common_options_but("--strategy")
 def init(name: str, out: str | None, *, force: bool) -> None:
     """Print a shipped strategy, comments and all, as a start for your own file.
 

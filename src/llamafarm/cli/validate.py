@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llamafarm.cli import printing
-from llamafarm.cli.settings import common_options, settings_of
+from llamafarm.cli.settings import common_options_but, settings_of
 from llamafarm.errors import ConfigError, Finding, Severity
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _SEVERITY = re.compile(r": (error|warning|info)(\[[a-z0-9-]+\]): ")
 @click.option("--strict", is_flag=True, help="Warnings fail, too.")
 @click.option("--ignore", metavar="CODE", multiple=True, help="Leave out warnings and infos of a code; repeatable.")
 @click.option("--any-machine", is_flag=True, help="Don't judge this machine's hardware: the file is for another.")
-@common_options
+@common_options_but("--strategy")
 @click.pass_context
 def validate_config(
     context: click.Context, /, files: tuple[str, ...], form: str | None, ignore: tuple[str, ...], **flags: bool
@@ -78,7 +78,8 @@ def _findings_of(name: str, *, any_machine: bool) -> tuple[Finding, ...]:
         return error.findings
     hardware = None if any_machine else _hardware_for(document)
     store = None if any_machine else _store_for(document)
-    return document.unsilenced((*document.findings, *check(document, os.environ, hardware, store)))
+    keys = None if any_machine else _keys_for(document)
+    return document.unsilenced((*document.findings, *check(document, os.environ, hardware, store, keys)))
 
 
 def _hardware_for(document: Document) -> Hardware | None:
@@ -97,6 +98,15 @@ def _store_for(document: Document) -> ModelStore | None:
     types = {part.type for strategy in document.file.strategies for part in strategy.components.values()}
     types |= {entry.type for strategy in document.file.strategies for entry in strategy.fallback_chain}
     return ModelStore() if "llamacpp" in types else None
+
+
+def _keys_for(document: Document) -> Path | None:
+    """Look for gateway keys only where the file says anything of a gateway."""
+    from llamafarm.server.keys import keys_file
+    from llamafarm.spec.strategy import ServerSettings
+
+    server = document.file.server
+    return keys_file(server) if server != ServerSettings() else None
 
 
 def _text_of(name: str) -> str:
@@ -127,7 +137,7 @@ def _coloured(match: re.Match[str]) -> str:
 
 
 @click.command("schema")
-@common_options
+@common_options_but("--strategy")
 def schema() -> None:
     """Print the JSON Schema of strategy files, for editors."""
     import json

@@ -96,15 +96,20 @@ def _without(case: Case, other: Case) -> Iterator[Case]:
 
 
 def _left(fact: str, values: Range, taken: Range) -> tuple[Range, ...]:
-    if taken in _TRUTHS.values():
+    if _is_truth(taken):
         return tuple(truth for truth in _TRUTHS.values() if truth != taken and not values.meet(truth).is_empty)
     return without(fact, values, taken)
+
+
+def _is_truth(span: Range) -> bool:
+    """Tell whether it is one of `_TRUTHS`, which equal the numbers 0 and 1."""
+    return len(span.low) > 1 and isinstance(span.low[1], bool)
 
 
 def _domain(fact: str, span: Range) -> Range:
     """Give all that a fact may be; `span` is a part of it."""
     known = NAMES.get(fact)
-    return domain(fact, may_miss=span not in _TRUTHS.values() and (known is None or known.may_miss))
+    return domain(fact, may_miss=not _is_truth(span) and (known is None or known.may_miss))
 
 
 class _Reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 __all__ = ["Media", "Turn", "prompt_weight", "turns_of", "weight"]
@@ -12,6 +13,10 @@ _NODE_BYTES = 8
 """What a template may put around one key or value: quotes, a colon, a comma, a line break and its indent."""
 _NUMBER_BYTES = 32
 """No number that JSON libraries write for a 64-bit value is longer."""
+_WORD = 64
+"""Bits; an integer that has more counts a byte for each."""
+_FEW = 1000
+"""Values in a row that are gone through one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ def weight(value: object) -> int:
     total = 0
     waiting = [value]
     while waiting:
+        if len(waiting) > _FEW:
+            return total + _weight_of_many(waiting)
         item = waiting.pop()
         total += _NODE_BYTES
         if isinstance(item, str):
@@ -62,11 +69,38 @@ def weight(value: object) -> int:
             waiting.extend(item.values())
         elif isinstance(item, list | tuple):
             waiting.extend(item)
-        elif isinstance(item, int) and item.bit_length() > 64:  # noqa: PLR2004 — an integer of more than 64 bits
+        elif isinstance(item, int) and item.bit_length() > _WORD:
             total += item.bit_length()
         else:
             total += _NUMBER_BYTES
     return total
+
+
+def _weight_of_many(level: Sequence[Any]) -> int:
+    """Give the same for values, a whole level of them at a time: a million tiny ones must not hold others up."""
+    total = 0
+    while level:
+        kinds = set(map(type, level))
+        texts = _of_kind(level, kinds, str)
+        mappings = _of_kind(level, kinds, Mapping)
+        lists = _of_kind(level, kinds, list | tuple)
+        integers = _of_kind(level, kinds, int)
+        others = len(level) - len(texts) - len(mappings) - len(lists)
+        total += _NODE_BYTES * len(level) + _NUMBER_BYTES * others + _text_bytes(texts)
+        if integers and max((max(integers), -min(integers))).bit_length() > _WORD:
+            total += sum(item.bit_length() for item in integers)
+        level = [*chain.from_iterable(mappings), *chain.from_iterable(m.values() for m in mappings), *chain(*lists)]
+    return total
+
+
+def _of_kind(level: Sequence[Any], kinds: set[type], kind: Any) -> Sequence[Any]:
+    wanted = {each for each in kinds if issubclass(each, kind)}
+    return level if wanted == kinds else [item for item in level if type(item) in wanted] if wanted else ()
+
+
+def _text_bytes(texts: Sequence[str]) -> int:
+    joined = "".join(texts)
+    return len(joined) if joined.isascii() else len(joined.encode("utf-8", "surrogatepass"))
 
 
 def prompt_weight(prompt: object) -> int:

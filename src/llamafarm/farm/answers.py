@@ -46,12 +46,7 @@ class _ChoiceSoFar:
         self.reasoning.append(chunk.reasoning)
         for piece in chunk.tool_calls:
             so_far = self.calls.get(piece.index, ToolCall(piece.index))
-            self.calls[piece.index] = ToolCall(
-                piece.index,
-                piece.id or so_far.id,
-                piece.name or so_far.name,
-                so_far.arguments + piece.arguments,
-            )
+            self.calls[piece.index] = so_far.with_piece(piece)
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
     def choice(self, index: int) -> Choice:
@@ -70,7 +65,6 @@ class _Gatherer:
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceSoFar] = {}
         self._thinking_blocks: list[Mapping[str, Any]] = []
-        self._usage: Usage | None = None
         self._raw = b""
         self._vectors: tuple[tuple[float, ...], ...] | None = None
         self._first: float | None = None
@@ -81,8 +75,6 @@ class _Gatherer:
         self._skipped += chunk.skipped
         if chunk.resumed_by:
             self._resumed_by.append(chunk.resumed_by)
-        if chunk.usage is not None:
-            self._usage = chunk.usage
         self._raw = self._raw or chunk.raw
         self._vectors = self._vectors or chunk.vectors
         if self._first is None and chunk.has_token:
@@ -102,7 +94,7 @@ class _Gatherer:
             reasoning=first.reasoning,
             tool_calls=first.tool_calls,
             finish_reason=first.finish_reason,
-            usage=self._usage,
+            usage=reply.usage,
             id=call.id,
             strategy=call.strategy,
             target=reply.target.name,
@@ -162,9 +154,7 @@ class AnswerStream:
             chunk = await anext(reply)
         except StopAsyncIteration:
             if reply.outcome is not None and reply.outcome.ended == "abandoned" and not self._left:
-                raise StreamCutError(
-                    "this stream was given up before its end: the farm was closed, or its reader cancelled"
-                ) from None
+                raise _given_up() from None
             raise
         self._gatherer(chunk)
         return chunk
@@ -182,6 +172,7 @@ class AnswerStream:
             if self._left:  # whoever left the stream cancelled it
                 raise StopAsyncIteration from None
             await self._stop()
+            self._failure = _given_up()  # to read on must not send it, and pay for it, a second time
             raise
         return self._reply
 
@@ -220,6 +211,10 @@ class AnswerStream:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _given_up() -> StreamCutError:
+    return StreamCutError("this stream was given up before its end: the farm was closed, or its reader cancelled")
 
 
 def embeddings_of(answer: Answer) -> Embeddings:

@@ -12,13 +12,13 @@ from weakref import WeakSet
 from zoneinfo import ZoneInfo
 
 from llamafarm import planning
-from llamafarm.errors import BadCallError
+from llamafarm.errors import BadCallError, ClosedError
 from llamafarm.farm.answers import AnswerStream, Embeddings, embeddings_of, gather
 from llamafarm.farm.counters import Counters
 from llamafarm.farm.locate import find_file, find_strategy
 from llamafarm.farm.messages import as_text, listed, messages_of
 from llamafarm.farm.options import Options, make_call
-from llamafarm.farm.pictures import Images, images_of
+from llamafarm.farm.pictures import Image, Images, fetched, images_of
 from llamafarm.farm.thread import LoopThread
 from llamafarm.farm.upstreams import Upstreams, dialects
 from llamafarm.hardware import UNPROBED, Hardware, probe
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from llamafarm.models import Progress
     from llamafarm.reply import Reply
     from llamafarm.spec.strategy import Strategy
-    from llamafarm.types import Answer, NextStage, Sink, Status, Target, Upstream
+    from llamafarm.types import Answer, NextStage, Places, Sink, Status, Target, Upstream
 
 __all__ = ["Farm"]
 
@@ -61,17 +61,25 @@ class Farm:
         sinks: Iterable[Sink] = (),
         hardware: Hardware | None = None,
         health: Health | None = None,
+        places: Places | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """Build it; `upstreams` (by dialect), `hardware` and `environment` stand in for the real ones."""
+        """Build it; `upstreams` (by dialect), `hardware` and `environment` stand in for the real ones.
+
+        `places` counts the strategy's `parallel_requests` where other processes serve it, too.
+        Given upstreams may be shared by several farms, and are closed by whoever made them.
+        """
         self.strategy = strategy
         environment = os.environ if environment is None else environment
-        self._upstreams: Mapping[str, Upstream] = Upstreams(strategy, progress) if upstreams is None else upstreams
+        own = Upstreams(strategy.constraints.privacy_mode, progress)
+        self._owned = own if upstreams is None else None
+        self._upstreams: Mapping[str, Upstream] = own if upstreams is None else upstreams
         self.routing = planning.resolve(
             strategy, environment, dialects() if upstreams is None else upstreams, hardware or _machine(strategy)
         )
         self.health = Health() if health is None else health
         """What is known of its targets; one may be shared by several farms."""
+        self._places = places
         self._sinks = tuple(sinks)
         self._counters = Counters(environment)
         self._turn = 0
@@ -81,6 +89,9 @@ class Farm:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._replies: WeakSet[Reply] = WeakSet()
         """What is being read, or forgotten: closed with the farm, so that each is settled and reported."""
+        self._sending: set[asyncio.Task[Any]] = set()
+        """Who waits for a first token: told, when the farm closes, that there will be none."""
+        self._sent = asyncio.Event()
 
     @classmethod
     def load(cls, file: str | Path | None = None, *, strategy: str | None = None, **options: Any) -> Self:
@@ -98,24 +109,28 @@ class Farm:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._pipeline = compose(self.routing, self._upstreams, self._sinks, self._snapshot, self.health)
+        self._pipeline = compose(
+            self.routing, self._upstreams, self._sinks, self._snapshot, self.health, places=self._places
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave the streams that are not at their end, close connections, let go of models. Safe to call twice."""
+        """Leave the requests that are not at their end, close connections, let go of models. Safe to call twice."""
         self._pipeline = None
         try:
+            for task in self._sending:
+                task.cancel()
+            while self._sending:
+                self._sent.clear()
+                await self._sent.wait()
             for reply in list(self._replies):
                 await reply.aclose()
         finally:
-            await self._close_upstreams()
-
-    async def _close_upstreams(self) -> None:
-        if isinstance(self._upstreams, Upstreams):
-            await self._upstreams.aclose()
+            if self._owned is not None:
+                await self._owned.aclose()
 
     def __enter__(self) -> Self:
         self._thread = LoopThread()
@@ -201,6 +216,16 @@ class Farm:
         asked = self.routing.named.get(answer.target)
         return images_of(answer, free=asked is not None and asked.price == FREE)
 
+    async def picture(self, image: Image) -> bytes:
+        """Give a picture's file, fetched where only its address came; under `local_only` from this machine alone.
+
+        Raises BadReplyError where what came, or what is at the address, is no picture, ConnectError where it cannot be
+        fetched, and BlockedError where it may not be.
+        """
+        if image.url is None or image.b64_json is not None or self._owned is None:
+            return image.decoded()
+        return await fetched(self._owned.transport, image.url)
+
     # What the above stand on
 
     async def send(self, call: Call) -> Reply:
@@ -212,9 +237,24 @@ class Farm:
                 "this farm belongs to another event loop: open it with `async with` in this one,"
                 " or, where it was opened with a plain `with`, write farm.run(farm.generate(…))"
             )
-        reply = await self._pipeline(call)
+        reply = await self._first_token(call, self._pipeline)
         self._replies.add(reply)
         return reply
+
+    async def _first_token(self, call: Call, pipeline: NextStage) -> Reply:
+        task = asyncio.current_task()
+        if task is None:
+            raise BadCallError("a farm is asked from within a task of its event loop")
+        self._sending.add(task)
+        try:
+            return await pipeline(call)
+        except asyncio.CancelledError:
+            if self._pipeline is None and task.uncancel() == 0:  # `aclose` cancelled it, and nobody else
+                raise ClosedError("the farm was closed while this request waited for its answer") from None
+            raise
+        finally:
+            self._sending.discard(task)
+            self._sent.set()
 
     async def ask(self, call: Call) -> Answer:
         """Send a call and gather its whole answer."""

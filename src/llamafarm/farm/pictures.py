@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from dataclasses import dataclass
@@ -9,12 +10,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from llamafarm.errors import BadReplyError
+from llamafarm.errors import BadReplyError, ConnectError
+from llamafarm.transport import Endpoint
+from llamafarm.transport.protocol import PLAIN_BODY_LIMIT
 
 if TYPE_CHECKING:
+    from llamafarm.transport import Transport
     from llamafarm.types import Answer, AttemptRecord, Usage
 
-__all__ = ["Image", "Images", "images_of"]
+__all__ = ["Image", "Images", "fetched", "images_of"]
+
+_FETCH_SECONDS = 60.0
+_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +76,23 @@ def images_of(answer: Answer, *, free: bool) -> Images:
         cost_usd=answer.cost_usd if free or answer.usage is not None else None,
         attempts=answer.attempts,
     )
+
+
+async def fetched(transport: Transport, url: str) -> bytes:
+    """Fetch a picture from the address that a vendor gave. Raises ConnectError or BadReplyError, naming its host."""
+    try:
+        endpoint = Endpoint.parse(url)
+    except ValueError as error:
+        raise BadReplyError(f"the picture's address makes no sense: {error}") from None
+    try:
+        async with asyncio.timeout(_FETCH_SECONDS):
+            response = await transport.get(endpoint, {})
+            try:
+                content = await response.read(PLAIN_BODY_LIMIT)
+            finally:
+                response.close()
+    except TimeoutError:
+        raise ConnectError(f"{endpoint.host} did not give the picture within {_FETCH_SECONDS:g} s") from None
+    if response.status != _OK:
+        raise BadReplyError(f"{endpoint.host} answered {response.status} instead of the picture")
+    return content

@@ -11,7 +11,6 @@ from llamafarm.transport import EncryptedElsewhere, HttpTransport, LoopbackOnly
 
 if TYPE_CHECKING:
     from llamafarm.models import Progress
-    from llamafarm.spec.strategy import Strategy
     from llamafarm.transport import Guard, Transport
     from llamafarm.types import Upstream
 
@@ -36,8 +35,8 @@ def _guard(mode: str) -> Guard | None:
 class Upstreams(Mapping[str, "Upstream"]):
     """Upstreams by dialect; making one imports its libraries, so it waits until it is asked for."""
 
-    def __init__(self, strategy: Strategy, progress: Callable[[Progress], None] | None) -> None:
-        mode = strategy.constraints.privacy_mode
+    def __init__(self, mode: str, progress: Callable[[Progress], None] | None = None) -> None:
+        """`mode` is a `privacy_mode`: strategies of the same one may share them."""
         self._transport = HttpTransport(_guard(mode))
         self._download = mode != "local_only"
         self._progress = progress

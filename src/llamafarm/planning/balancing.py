@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["spread"]
 
 Weighted = tuple["Target", float]
+_LOOK_AGAIN = 0.1
+"""Share of the requests that may try a target which is known as slower, once it has not been asked for a while."""
 
 
 def spread(
@@ -40,7 +42,7 @@ def spread(
         return [*targets, *gone]
     measure = _MEASURES[policy]
     # Equal ones stay in turn, so that none of them is always first.
-    return [*sorted(targets, key=lambda target: measure(target, figures, cost)), *gone]
+    return [*sorted(targets, key=lambda target: measure(target, figures, cost, draw)), *gone]
 
 
 def _drawn(here: Sequence[Weighted], draw: float) -> list[Target]:
@@ -54,18 +56,19 @@ def _drawn(here: Sequence[Weighted], draw: float) -> list[Target]:
     return [target for target, _ in here]
 
 
-def _least_busy(target: Target, figures: Callable[[Target], Figures], _: object) -> float:
+def _least_busy(target: Target, figures: Callable[[Target], Figures], *_: object) -> float:
     return figures(target).in_flight
 
 
-def _least_latency(target: Target, figures: Callable[[Target], Figures], _: object) -> float:
+def _least_latency(target: Target, figures: Callable[[Target], Figures], _: object, draw: float) -> float:
     known = figures(target)
-    if known.latency is None:  # one request tries it, now and then: nothing else tells how fast it is
-        return math.inf if known.tried else 0.0
-    return known.latency
+    # One request tries it, now and then: nothing else tells how fast it is, or has become.
+    if not known.tried and (known.latency is None or draw < _LOOK_AGAIN):
+        return 0.0
+    return math.inf if known.latency is None else known.latency
 
 
-def _least_cost(target: Target, _: object, cost: Callable[[Target], int | None]) -> float:
+def _least_cost(target: Target, _: object, cost: Callable[[Target], int | None], *__: object) -> float:
     known = cost(target)
     return math.inf if known is None else known
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llamafarm.planning.money import OTHER_OUTPUT_LIMITS, OUTPUT_LIMITS, output_cap
+from llamafarm.providers.privacy import leave_out_kept
 from llamafarm.types import Operation
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["body_for", "with_cap", "with_less_output"]
 
-_KEPT_BY_VENDOR = ("user", "metadata", "store", "safety_identifier", "prompt_cache_key")
-"""Fields by which a vendor keeps or groups what it is sent; a private strategy sends none of them."""
+_NOT_KEPT = {"data_collection": "deny", "zdr": True}
+"""What OpenRouter's `provider` says for: only to those who keep nothing."""
 
 
 def body_for(call: Call, target: Target, constraints: Constraints) -> dict[str, Any]:
@@ -28,10 +29,12 @@ def body_for(call: Call, target: Target, constraints: Constraints) -> dict[str, 
         if cap is not None:
             body = with_cap(body, cap)
     if constraints.privacy_mode != "public":
-        for name in _KEPT_BY_VENDOR:
-            body.pop(name, None)
+        leave_out_kept(body)
         if "stores" in target.quirks and call.operation is Operation.CHAT:
             body["store"] = False
+        if "resells" in target.quirks:
+            given = body.get("provider")
+            body["provider"] = {**(given if isinstance(given, dict) else {}), **_NOT_KEPT}
     return body
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from llamafarm import apps, providers
 from llamafarm.planning import money
 from llamafarm.planning.addresses import is_loopback, is_plain_http
 from llamafarm.planning.counting import Size, Sizes
@@ -84,6 +85,8 @@ def forbidden(target: Target, constraints: Constraints, hardware: Hardware) -> t
 def _speakable(target: Target, dialects: frozenset[str]) -> Iterator[str]:
     if target.dialect not in dialects:
         yield f"this version does not speak to {target.provider} yet"
+    elif (trouble := providers.trouble(target.dialect) or apps.trouble(target.dialect)) is not None:
+        yield trouble
     if not target.model:
         yield "it has no model: give default_model"
     if target.dialect != "embedded" and target.base_url is None:
@@ -147,7 +150,7 @@ def is_cloud_name(model: str) -> bool:
 
 def _abilities(target: Target, call: Call, prompt: Input) -> Iterator[str]:
     if call.operation is Operation.COMPLETION and call.body.get("suffix") and target.fim is None:
-        yield "it has no fill-in-the-middle"
+        yield "it has no fill-in-the-middle (supports: [fim] says that it has)"
     if target.supports is None:
         return
     if call.operation is Operation.IMAGE and "image" not in target.supports:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llamafarm import errors
 from llamafarm.conditions import Facts
-from llamafarm.health import UNKNOWN
+from llamafarm.health import UNKNOWN, way_of
 from llamafarm.planning import money
 from llamafarm.planning.balancing import spread
 from llamafarm.planning.counting import Size, Sizes
@@ -19,7 +19,7 @@ from llamafarm.planning.sense import check_request
 from llamafarm.types import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from llamafarm.health import Figures
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from llamafarm.tokens import Counter
     from llamafarm.types import Call, Target
 
-__all__ = ["Explanation", "RuleVerdict", "Snapshot", "behind", "explain", "plan"]
+__all__ = ["Explanation", "RuleVerdict", "Snapshot", "behind", "explain", "named_order", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Snapshot:
 
     now: datetime
     """In the strategy's timezone."""
-    figures: Callable[[Target], Figures] = lambda _: UNKNOWN
-    """What is known of a target's health and speed."""
+    figures: Callable[[Target, str], Figures] = lambda *_: UNKNOWN
+    """What is known of a target's health and speed, by what it is to be asked for (`health.way_of`)."""
     turn: Callable[[], int] = lambda: 0
     """Counts the calls that are spread; asked once for each."""
     draw: float = 0.0
@@ -79,6 +79,10 @@ class Explanation:
     def input_tokens(self) -> int:
         """The tokens of `size`."""
         return self.size.tokens
+
+
+_CALLERS_FAULT = 400
+"""The status of a refusal that only another request can change: a target is there, and this one asks too much of it."""
 
 
 class _Planner:
@@ -135,7 +139,7 @@ class _Planner:
         name = self.call.model
         strategy = self.routing.strategy.name
         if name is not None and name != strategy:
-            return self._named(name)
+            return named_order(self.routing, name)
         rule = self._first_rule()
         if rule is not None:
             return behind(rule, self.routing.order)
@@ -147,28 +151,18 @@ class _Planner:
         balancing = routing.strategy.load_balancing
         eligible = [pair for pair in routing.balanced if self.judge(pair[0]).eligible]
         if balancing is None or not eligible:
-            return tuple(target for target, _ in routing.balanced) + routing.order
+            return _in_front([target for target, _ in routing.balanced], routing.order)
         spread_out = spread(
-            balancing.policy, eligible, snapshot.figures, self._most_cost, turn=snapshot.turn(), draw=snapshot.draw
+            balancing.policy, eligible, self._figures, self._most_cost, turn=snapshot.turn(), draw=snapshot.draw
         )
-        chosen = {target.identity for target in spread_out}
-        return (*spread_out, *(target for target in routing.order if target.identity not in chosen))
+        return _in_front(spread_out, routing.order)
+
+    def _figures(self, target: Target) -> Figures:
+        return self.snapshot.figures(target, way_of(self.call, target))
 
     def _most_cost(self, target: Target) -> int | None:
         constraints = self.routing.strategy.constraints
         return money.worst_case(target, self.call, money.output_cap(self.call, target, constraints))
-
-    def _named(self, name: str) -> tuple[Target, ...]:
-        named = self.routing.named
-        if name in named:
-            return _in_front(named[name], self.routing.order)
-        rest = name.removeprefix(self.routing.strategy.name + "/")
-        if rest != name and rest in named:
-            return (named[rest],)
-        known = ", ".join(sorted({self.routing.strategy.name, *named}))
-        raise errors.UnknownModelError(
-            f"strategy {self.routing.strategy.name!r} has no target, alias or model called {name!r}; it has: {known}"
-        )
 
     def _first_rule(self) -> RoutingRule | None:
         for rule in self.routing.rules_for(self.call.tags):
@@ -208,7 +202,10 @@ class _Planner:
             )
         reasons = "; ".join(f"{v.target.name}: {', '.join(v.reasons)}" for v in verdicts)
         message = f"no target of strategy {self.routing.strategy.name!r} is eligible: {reasons}"
-        return self._refusal(message, [verdict.target for verdict in verdicts])
+        refusal = self._refusal(message, [verdict.target for verdict in verdicts])
+        if not all(verdict.target.barred for verdict in verdicts):
+            refusal.status = _CALLERS_FAULT
+        return refusal
 
     def _refusal(self, message: str, targets: Iterable[Target]) -> errors.RefusedError:
         """Say that none of these targets takes the call: the caller's own fault where it is too long for each."""
@@ -223,11 +220,29 @@ def behind(rule: RoutingRule, order: tuple[Target, ...]) -> tuple[Target, ...]:
         return (rule.target,)
     if rule.target.local and rule.fallback is None:
         order = tuple(target for target in order if target.local)
-    return _in_front(rule.target, order)
+    return _in_front([rule.target], order)
 
 
-def _in_front(first: Target, order: tuple[Target, ...]) -> tuple[Target, ...]:
-    return (first, *(target for target in order if target.identity != first.identity))
+def named_order(routing: Routing, name: str) -> tuple[Target, ...]:
+    """Give the targets for a call that names one, an alias or a model: it in front, or it alone (`strategy/target`).
+
+    Raises UnknownModelError.
+    """
+    named, strategy = routing.named, routing.strategy.name
+    if name in named:
+        return _in_front([named[name]], routing.order)
+    rest = name.removeprefix(strategy + "/")
+    if rest != name and rest in named:
+        return (named[rest],)
+    known = ", ".join(sorted({strategy, *named}))
+    raise errors.UnknownModelError(
+        f"strategy {strategy!r} has no target, alias or model called {name!r}; it has: {known}"
+    )
+
+
+def _in_front(first: Sequence[Target], order: tuple[Target, ...]) -> tuple[Target, ...]:
+    chosen = {target.identity for target in first}
+    return (*first, *(target for target in order if target.identity not in chosen))
 
 
 def _check_fetches(routing: Routing, call: Call) -> None:

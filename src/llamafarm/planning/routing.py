@@ -74,7 +74,11 @@ def resolve(strategy: Strategy, environment: Mapping[str, str], dialects: Iterab
         for component in strategy.components.values()
         if component.serves
     }
-    chain = tuple(barred(entry_target(entry, environment)) for entry in strategy.fallback_chain)
+    components = strategy.components
+    chain = tuple(
+        barred(entry_target(entry, environment, components.get(entry.component or "")))
+        for entry in strategy.fallback_chain
+    )
     order = _default_order(strategy, chain, by_component)
     named = _named(chain, by_component, strategy.aliases)
     rules = [_rule(rule, named) for rule in sorted(strategy.routing_rules, key=lambda rule: -rule.rank)]

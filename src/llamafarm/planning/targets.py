@@ -50,9 +50,19 @@ def component_targets(component: Component, environment: Mapping[str, str]) -> t
     return (main, *models)
 
 
-def entry_target(entry: ChainEntry, environment: Mapping[str, str]) -> Target:
-    """Make the target of a chain entry."""
-    return _target(entry.name, entry.type, entry.config, environment, component=entry.component or "")
+def entry_target(entry: ChainEntry, environment: Mapping[str, str], base: Component | None = None) -> Target:
+    """Make the target of a chain entry; `base` is the component it inherits from."""
+    target = _target(entry.name, entry.type, entry.config, environment, component=entry.component or "")
+    if base is not None and _is_at_anothers(entry.config, base.config):
+        return dataclasses.replace(target, api_key=entry.config.api_key)
+    return target
+
+
+def _is_at_anothers(config: CloudConfig | AppConfig, base: object) -> bool:
+    """Tell whether a config changes the vendor and inherits an address: that was given for the other vendor."""
+    if not isinstance(config, CloudConfig) or not isinstance(base, CloudConfig) or config.base_url is None:
+        return False
+    return config.provider != base.provider and config.base_url == base.base_url
 
 
 def _model_names(config: CloudConfig | AppConfig) -> tuple[str, ...]:
@@ -187,17 +197,24 @@ def _with_path(base_url: str | None, path: str) -> str | None:
 def _key(config: CloudConfig | AppConfig, vendor: catalog.Vendor, environment: Mapping[str, str]) -> Secret | None:
     """Take the key the file gives, else the vendor's usual variable; None where no key is needed.
 
-    A vendor's usual variable is only looked at for the vendor's own address: a key goes nowhere that the file
-    does not send it.
+    A vendor's usual variable is only looked at for the vendor's own address, which is the file's where the vendor has
+    none that is the same for all: a key goes nowhere that the file does not send it.
     """
     if config.api_key is not None:
         return config.api_key
-    if config.base_url is not None or not vendor.key_variables:
+    url = config.base_url
+    if not vendor.key_variables or (url is not None and (vendor.base_url is not None or _is_anothers(url))):
         return None
     for variable in vendor.key_variables:
         if environment.get(variable):
             return Secret(environment[variable], variable)
-    return Secret(None, vendor.key_variables[0])
+    return None if is_loopback(url) else Secret(None, vendor.key_variables[0])
+
+
+def _is_anothers(url: str) -> bool:
+    """Tell whether an address is one that vendors of the table have for everybody: that of another vendor."""
+    hosts = {urlsplit(vendor.base_url).hostname for vendor in catalog.all_vendors() if vendor.base_url}
+    return not is_loopback(url) and urlsplit(url).hostname in hosts
 
 
 def _price(row: PriceRow) -> Price:

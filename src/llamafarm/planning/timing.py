@@ -34,7 +34,7 @@ class Limits:
     idle: float
     """Seconds."""
     bound_by: str
-    """The key that sets `deadline`."""
+    """The key that sets `deadline`; empty: none does, it is a target that may not be back."""
 
 
 def deadline_of(call: Call, optimization: Optimization) -> float:
@@ -42,15 +42,22 @@ def deadline_of(call: Call, optimization: Optimization) -> float:
     return call.started + call.waited + optimization.timeout_seconds
 
 
-def limits_of(call: Call, target: Target, optimization: Optimization, *, now: float, last: bool) -> Limits:
-    """Share out what is left of a call's time to an attempt at `target`."""
+def limits_of(
+    call: Call, target: Target, optimization: Optimization, *, now: float, last: bool, patience: float | None = None
+) -> Limits:
+    """Share out what is left of a call's time to an attempt at `target`.
+
+    `patience` is how many seconds it is worth waiting for while another target remains, of one that may not be back.
+    """
     left = max(0.0, deadline_of(call, optimization) - now)
     share = left if last else left * (1 - _SHARE_LEFT)
     reasoning = target.supports is not None and "reasoning" in target.supports
     ttft = target.ttft_timeout or optimization.ttft_timeout or _first_token(target, reasoning=reasoning)
     idle = target.stream_idle_timeout or optimization.stream_idle_timeout or (_REASONING if reasoning else _IDLE)
-    bound_by = "timeout" if target.timeout <= share else "timeout_seconds"
-    return Limits(now + min(share, target.timeout), None if last else ttft, idle, bound_by)
+    due, bound_by = min((target.timeout, "timeout"), (share, "timeout_seconds"), key=lambda limit: limit[0])
+    if patience is not None and patience < due and not last and target.settings is None:
+        due, bound_by = patience, ""  # an application may have to load the model anew
+    return Limits(now + due, None if last else ttft, idle, bound_by)
 
 
 def _first_token(target: Target, *, reasoning: bool) -> float:

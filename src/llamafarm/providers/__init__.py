@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from llamafarm.transport import Transport
     from llamafarm.types import Upstream
 
-__all__ = ["GROUP", "Provider", "load"]
+__all__ = ["GROUP", "Provider", "load", "trouble"]
 
 GROUP = "llamafarm.providers"
 """The entry point group: a dialect's name → what makes its upstream of a transport."""
+_DOES = "speaks the dialect"
 
 
 class Provider(Protocol):
@@ -24,6 +25,11 @@ class Provider(Protocol):
 
 
 def load(dialect: str) -> Provider:
-    """Find what speaks a dialect. Raises `ConfigError` where nothing does, or more than one thing."""
-    provider: Provider = registry.load(GROUP, dialect, "speaks the dialect")
+    """Find what speaks a dialect. Raises `ConfigError` where nothing does, `ResourceError` where it cannot be used."""
+    provider: Provider = registry.load(GROUP, dialect, _DOES)
     return provider
+
+
+def trouble(dialect: str) -> str | None:
+    """Say why what speaks a dialect cannot be used, where it is there and cannot."""
+    return registry.trouble(GROUP, dialect, _DOES)

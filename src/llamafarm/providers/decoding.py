@@ -8,12 +8,14 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-__all__ = ["MalformedError", "Short", "count", "decode", "loosely"]
+__all__ = ["MalformedError", "Short", "count", "decode", "loosely", "says_nothing"]
 
 _MOST_TOKENS = 1_000_000_000
 """A usage above it is nonsense: no window and no answer is nearly that long."""
 _MOST_OBJECTS = 1_000_000
 """In one event or answer: 64 MB of empty ones would take gigabytes once they are read."""
+
+_NOTHING = (b"", b"null", b"{}", b'""', b"false")
 
 T = TypeVar("T")
 Short = Annotated[list[T], msgspec.Meta(max_length=4096)]
@@ -39,6 +41,11 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes) -> tuple[T, bytes]:
         return decoder.decode(mended), mended
     except (ValueError, RecursionError) as error:
         raise MalformedError(str(error)) from None
+
+
+def says_nothing(error: msgspec.Raw) -> bool:
+    """Whether the field for an error is left out, or holds what servers write there when there is none."""
+    return bytes(error) in _NOTHING
 
 
 def loosely(data: bytes) -> Any:

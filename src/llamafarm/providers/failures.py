@@ -46,6 +46,8 @@ class Peer:
     key_origin: str | None = None
     """Where its API key comes from, like ``OPENAI_API_KEY``."""
     secrets: tuple[str, ...] = ()
+    path: str = ""
+    """The path of what was asked for, as messages may show it."""
 
     @classmethod
     def of(cls, target: Target, endpoint: Endpoint) -> Self:
@@ -54,7 +56,8 @@ class Peer:
         secrets = [value for value in target.headers.values() if "{key}" not in value]
         if key is not None and key.is_set:
             secrets.append(key.reveal())
-        return cls(target.provider, endpoint.place, target.model, key.origin if key else None, tuple(secrets))
+        origin = key.origin if key else None
+        return cls(target.provider, endpoint.place, target.model, origin, tuple(secrets), endpoint.shown_path)
 
     def __str__(self) -> str:
         """Give what messages begin with, like ``openai (api.openai.com)``."""
@@ -156,7 +159,7 @@ _TOO_MANY = re.compile(r"(?i)rate.?limit|too many requests")
 _PER_TIME = re.compile(r"(?i)per (?:second|minute|hour|day)|\b[rt]p[mds]\b|retry in|try again in")
 
 _AMBIGUOUS = frozenset({400, 403, 422})
-_RATE_STATUS = 429
+_RATE_STATUS, _TOO_LARGE = 429, 413
 _SUCCESS, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
 
 
@@ -196,8 +199,8 @@ def classify_inner(complaint: Complaint, peer: Peer, *, begun: bool = False) -> 
 
 
 def _kind(status: int, complaint: Complaint) -> type[AttemptError]:
-    if status == _RATE_STATUS:
-        return QuotaError if _is_quota(complaint) else RateLimitError
+    if status == _RATE_STATUS or (status == _TOO_LARGE and _by_code(complaint) is RateLimitError):
+        return QuotaError if _is_quota(complaint) else RateLimitError  # Groq: too large for what the account has left
     if status in _AMBIGUOUS:
         # A code that contradicts the status' own meaning is a vendor's slip, not a reason to try the same thing again.
         kind = _by_code(complaint)
@@ -251,7 +254,7 @@ def _error(
     if complaint.request_id:
         said += f" (request {one_line(complaint.request_id, peer.secrets, length=64)})"
     code = one_line(complaint.codes[0], peer.secrets, length=64) if complaint.codes else None
-    advice = _advice(kind, peer)
+    advice = _advice(kind, complaint, peer, wait)
     return kind(
         f"{peer} {what}: {said}{'; ' + advice if advice else ''}",
         upstream_status=status,
@@ -260,14 +263,27 @@ def _error(
     )
 
 
-def _advice(kind: type[AttemptError], peer: Peer) -> str:
+def _advice(kind: type[AttemptError], complaint: Complaint, peer: Peer, wait: float | None) -> str:
     key = peer.key_origin or "api_key"
+    if wait is not None:
+        return f"it asks for a pause of {wait:.3g} s"
     if kind is CredentialsError:
         return f"check {key}"
     if kind is QuotaError:
         return f"check the plan and the balance of the account behind {key}"
     if kind is ModelMissingError:
-        return f"check the model's name {peer.model!r} and base_url" if peer.model else "check base_url"
+        return _missing(complaint, peer)
     if kind is ContextExceededError:
         return "shorten the prompt or use a model with a larger context window"
-    return ""
+    if kind is RateLimitError:
+        return f"ask less often, or have the limit of {key} raised"
+    return "it may pass: try again later" if kind is TransientError else ""
+
+
+def _missing(complaint: Complaint, peer: Peer) -> str:
+    """Say what to check where something was not found: the model, or the address, of which only some may be there."""
+    if not peer.model:
+        return "check base_url"
+    named = ModelMissingError in (_by_code(complaint), _by_words(complaint)) or peer.model in complaint.message
+    advice = f"check the model's name {peer.model!r} and base_url"
+    return advice if named or not peer.path else f"it has no {peer.path}, or no such model: {advice}"

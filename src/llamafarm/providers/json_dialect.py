@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -10,6 +11,7 @@ from llamafarm.errors import BadReplyError
 from llamafarm.providers.decoding import MalformedError
 from llamafarm.providers.failures import Peer
 from llamafarm.providers.openai.check import read_models
+from llamafarm.providers.plain import UNKNOWN, plain_body
 from llamafarm.providers.requesting import Whole, check, encode, endpoint_of, exchange, require_success
 from llamafarm.providers.stream import ChunkStream
 from llamafarm.transport import SSEParser
@@ -31,8 +33,8 @@ _STREAMED = (Operation.CHAT, Operation.COMPLETION)
 class JsonDialect:
     """An upstream whose dialect is JSON over HTTP, and for streams one JSON document a server-sent event.
 
-    A subclass says where (`path`), what is sent (`body`) and what an answer means (`chunk`). `base_url` and
-    `key_variables` stand for what a strategy file does not say.
+    A subclass says where (`path`), what is sent (`body`) and what an answer means (`chunk`). `base_url`,
+    `key_variables` and `supports` stand for what a strategy file does not say.
     """
 
     path: ClassVar[str]
@@ -41,6 +43,13 @@ class JsonDialect:
     """What `check` asks for with a GET: a list of objects with `id` or `name` under `data` or `models`."""
     base_url: ClassVar[str | None] = None
     key_variables: ClassVar[tuple[str, ...]] = ()
+    operations: ClassVar[tuple[str, ...]] = ("chat",)
+    """What it can be asked for: ``chat``, ``completion``, ``embedding``, ``image``; nothing else reaches `body`."""
+    supports: ClassVar[tuple[str, ...] | None] = None
+    """Abilities of its models: ``vision``, ``tools``, ``json``, ``audio`` …; None: unknown, so all is tried."""
+    takes: ClassVar[frozenset[str]] = UNKNOWN
+    """What of other formats `body` can say, in the words of `providers.plain`. Anthropic's own blocks and fields of a
+    client that wrote in that format do not reach it."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -65,12 +74,14 @@ class JsonDialect:
         endpoint = endpoint_of(attempt.target).join(self.path)
 
         async def read(response: Response, peer: Peer, limits: Limits) -> AsyncIterator[Chunk]:
-            await require_success(response, peer)
+            await require_success(response, peer, limits=limits)
             if streamed:
                 return _Stream(response, peer, limits, self.chunk)
             return Whole(self._whole(await response.read(PLAIN_BODY_LIMIT), peer))
 
-        body = encode(self.body(attempt, streamed=streamed), Peer.of(attempt.target, endpoint))
+        peer = Peer.of(attempt.target, endpoint)
+        said = replace(attempt, body=plain_body(attempt, self.takes, peer))
+        body = encode(self.body(said, streamed=streamed), peer)
         return await exchange(self._transport, endpoint, body, attempt, streamed=streamed, read=read)
 
     def _whole(self, data: bytes, peer: Peer) -> Chunk:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from llamafarm.errors import AttemptError, AttemptTimeoutError, BadRequestError, ConnectError, CredentialsError
+from llamafarm.errors import (
+    AttemptError,
+    AttemptTimeoutError,
+    BadReplyError,
+    BadRequestError,
+    ConnectError,
+    CredentialsError,
+)
 from llamafarm.providers.failures import Peer, classify
+from llamafarm.providers.finishing import is_interruption
 from llamafarm.providers.stream import Limits
 from llamafarm.transport import Endpoint
 from llamafarm.transport.protocol import ERROR_BODY_LIMIT, PLAIN_BODY_LIMIT
@@ -43,6 +52,8 @@ _KEY = "{key}"
 _CHECK_SECONDS = 5.0
 _ERROR_BODY_SECONDS = 5.0
 """The status has decided already; the body only says why."""
+_ERROR_BODY_SHARE = 0.8
+"""Of the attempt's own time, which is not to end before the status has been heard."""
 _SUCCESS, _REDIRECT = 200, 300
 
 T = TypeVar("T")
@@ -142,21 +153,21 @@ async def exchange(
 def _late(peer: Peer, limits: Limits, *, streamed: bool) -> AttemptTimeoutError:
     if streamed:
         return limits.late(peer)
-    return AttemptTimeoutError(
-        f"{peer} sent no whole answer within {limits.first_token_seconds:g} s; "
-        f"the server may be overloaded, or raise {limits.bound_by}",
-    )
+    return AttemptTimeoutError(f"{peer} sent no whole answer within {limits.first_token_seconds:g} s; {limits.advice}")
 
 
-async def require_success(response: Response, peer: Peer, classify: Classify = classify) -> None:
-    """Raise the error that a status other than 2xx stands for, as `classify` has it."""
+async def require_success(
+    response: Response, peer: Peer, classify: Classify = classify, *, limits: Limits | None = None
+) -> None:
+    """Raise the error that a status other than 2xx stands for, as `classify` has it, within the attempt's `limits`."""
     if not _SUCCESS <= response.status < _REDIRECT:
-        raise classify(response.status, response.headers, await _error_body(response), peer)
+        raise classify(response.status, response.headers, await _error_body(response, limits), peer)
 
 
-async def _error_body(response: Response) -> bytes:
+async def _error_body(response: Response, limits: Limits | None) -> bytes:
+    left = _ERROR_BODY_SECONDS if limits is None else _ERROR_BODY_SHARE * (limits.first_token - time.monotonic())
     try:
-        async with asyncio.timeout(_ERROR_BODY_SECONDS):
+        async with asyncio.timeout(max(0.0, min(_ERROR_BODY_SECONDS, left))):
             return await response.read(ERROR_BODY_LIMIT, cut=True)
     except TimeoutError:
         return b""
@@ -165,11 +176,17 @@ async def _error_body(response: Response) -> bytes:
 
 
 class Whole:
-    """An answer that came in one piece: one chunk, and further ones only for what one cannot hold."""
+    """An answer that came in one piece: one chunk, and further ones only for what one cannot hold.
+
+    Raises `BadReplyError` where a finish reason says that it was broken off.
+    """
 
     __slots__ = ("_chunks",)
 
     def __init__(self, *chunks: Chunk) -> None:
+        for chunk in chunks:
+            if is_interruption(chunk.finish_reason):
+                raise BadReplyError(f"ended its answer with an error (finish reason {str(chunk.finish_reason)[:60]!r})")
         self._chunks = list(reversed(chunks))
 
     def __aiter__(self) -> AsyncIterator[Chunk]:

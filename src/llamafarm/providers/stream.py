@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from llamafarm.errors import AttemptError, AttemptTimeoutError, BadReplyError, StreamCutError
 from llamafarm.providers.alarm import Alarm
+from llamafarm.providers.finishing import is_interruption
 from llamafarm.transport import OversizedEventError
 from llamafarm.types import Chunk
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from llamafarm.transport import Event, Response
     from llamafarm.types import Attempt, Usage
 
-__all__ = ["ChunkStream", "Framing", "Limits"]
+__all__ = ["ChunkStream", "Framing", "Limits", "choices_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Limits:
         due, bound_by = attempt.deadline, attempt.bound_by
         if streamed and attempt.ttft is not None and now + attempt.ttft < due:
             due, bound_by = now + attempt.ttft, "ttft_timeout"
-        return cls(now, due, attempt.idle, bound_by, _choices_of(attempt.body))
+        return cls(now, due, attempt.idle, bound_by, choices_of(attempt.body))
 
     @property
     def first_token_seconds(self) -> float:
@@ -66,13 +67,18 @@ class Limits:
 
     def late(self, peer: Peer) -> AttemptTimeoutError:
         """Give the error for a first token that did not come in time."""
-        return AttemptTimeoutError(
-            f"{peer} sent no first token within {self.first_token_seconds:g} s; "
-            f"the server may be overloaded, or raise {self.bound_by}",
-        )
+        return AttemptTimeoutError(f"{peer} sent no first token within {self.first_token_seconds:g} s; {self.advice}")
+
+    @property
+    def advice(self) -> str:
+        """What to do about an answer that did not come in time."""
+        if not self.bound_by:
+            return "it has not answered lately, and was quicker when it did"
+        return f"the server may be overloaded, or raise {self.bound_by}"
 
 
-def _choices_of(body: Mapping[str, Any]) -> int:
+def choices_of(body: Mapping[str, Any]) -> int:
+    """Count the answers that a request in OpenAI's format asks for."""
     each = body["n"] if isinstance(body.get("n"), int) else 1
     prompts = body.get("prompt")
     if not isinstance(prompts, list | tuple) or all(isinstance(token, int) for token in prompts):
@@ -95,10 +101,11 @@ class ChunkStream:
 
     Until the first token only tokens count: comments, roles and empty deltas do not. After it, `Limits.idle` bounds
     the time between two events that bring something: a token, a finish reason or another usage. What follows the last
-    finish reason is waited for `_TAIL_SECONDS` in all. The time in which the reader does not read counts for neither.
-    Chunks that came before a failure are given before it is raised. An answer whose choices have all finished is
-    complete, whatever goes wrong after that. One with fewer choices than asked for is complete only where its source
-    says that it has ended: many servers ignore `n`.
+    finish reason is waited for `_TAIL_SECONDS` in all, or where text goes on behind it for `Limits.idle` at a time. The
+    time in which the reader does not read counts for neither. Chunks that came before a failure are given before it is
+    raised. An answer whose choices have all finished is complete, whatever goes wrong after that. One with fewer
+    choices than asked for is complete only where its source says that it has ended: many servers ignore `n`. So is one
+    with a finish reason in every event, which says nothing then. A finish reason that means an interruption is a cut.
     """
 
     __slots__ = (
@@ -108,6 +115,7 @@ class ChunkStream:
         "_choices",
         "_failure",
         "_finished",
+        "_finishes_each",
         "_last_piece",
         "_left",
         "_limits",
@@ -131,7 +139,8 @@ class ChunkStream:
         self._ready: deque[Chunk] = deque()
         self._failure: AttemptError | None = None
         self._begun = False  # a token has come
-        self._finished = False  # a finish reason has come for every choice that was asked for
+        self._finished = False  # a finish reason has come for every choice that was asked for, and it can be believed
+        self._finishes_each = False  # one comes with every event
         self._body_ended = False
         self._choices: dict[int, bool] = {}  # those that have shown themselves, and whether they have finished
         self._last_piece = self._left = limits.started  # when a piece came, and when the reader went off with the last
@@ -201,6 +210,7 @@ class ChunkStream:
                 break
             self._take(event)
         if not block:
+            self._finished = self._is_whole
             self._stop(_UNFINISHED)
 
     def _due(self) -> float:
@@ -232,19 +242,21 @@ class ChunkStream:
 
     def _give(self, chunk: Chunk) -> None:
         """Give a chunk to the reader, and see by it how far the answer is."""
+        if is_interruption(chunk.finish_reason):
+            self._interrupted(chunk)
+            return
         chunk.skipped, self._skipped = self._skipped, 0
         if _brings_something(chunk) or chunk.usage not in (None, self._usage):
             self._last_piece = time.monotonic()
             self._usage = chunk.usage or self._usage
+        goes_on = chunk.has_token and self._choices.get(chunk.index, False)
+        self._note_finish(chunk, goes_on=goes_on)
         if chunk.has_token:
             self._begun = True
-        if chunk.finish_reason is not None:
-            self._choices[chunk.index] = True
-            self._finished = len(self._choices) >= self._limits.choices and all(self._choices.values())
-        elif chunk.has_token and chunk.index not in self._choices:
-            self._choices[chunk.index] = self._finished = False
         if not self._finished:
             self._tail_due = math.inf
+        elif goes_on:
+            self._tail_due = self._last_piece + self._limits.idle
         elif self._tail_due == math.inf:
             self._tail_due = self._last_piece + _TAIL_SECONDS
         self._size += len(chunk.text) + len(chunk.reasoning) + sum(len(call.arguments) for call in chunk.tool_calls)
@@ -253,6 +265,34 @@ class ChunkStream:
             self._response.close()
             return
         self._ready.append(chunk)
+
+    def _note_finish(self, chunk: Chunk, *, goes_on: bool) -> None:
+        """See by a chunk which choices are whole; `goes_on`: it has text behind its choice's finish reason."""
+        if chunk.finish_reason is not None:
+            self._choices[chunk.index] = True
+            self._finishes_each = self._finishes_each or goes_on
+        elif chunk.has_token:
+            self._choices.setdefault(chunk.index, False)
+        else:
+            return
+        self._finished = self._is_whole and not self._finishes_each
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether every choice that was asked for has a finish reason, as far as it has been read."""
+        return len(self._choices) >= self._limits.choices and all(self._choices.values())
+
+    def _interrupted(self, chunk: Chunk) -> None:
+        """Take a finish reason that says that the answer is not whole: what came with it is given, then it is a cut."""
+        failure = self._cut(f"ended its answer with an error (finish reason {str(chunk.finish_reason)[:60]!r})")
+        if not self._finished and chunk.has_token:
+            chunk.raw, chunk.finish_reason = self._unfinished(chunk), None
+            self._give(chunk)
+        self._fail(failure)
+
+    def _unfinished(self, _chunk: Chunk) -> bytes:
+        """Give a chunk's bytes without its finish reason, where they are in the format that clients are passed."""
+        return b""
 
     def _broken(self, error: AttemptError) -> None:
         if self._failure is not None:  # closed by the reader

@@ -13,9 +13,8 @@ from llamafarm.spec.problems import Problems
 
 __all__ = ["is_active", "note_inactive"]
 
-_TOP = ("store", "server")
+_TOP = ("store",)
 _STRATEGY = (
-    "optimization.queue_size",
     "optimization.cache_enabled",
     "optimization.cache_ttl",
     "optimization.cache_sampling",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import permutations
 
 from llamafarm.spec.assemble import Draft, FileDraft
 from llamafarm.spec.build import Builder
@@ -10,7 +11,7 @@ from llamafarm.spec.components import AppConfig, CloudConfig
 from llamafarm.spec.document import Places
 from llamafarm.spec.formats import is_local_address
 from llamafarm.spec.nodes import child
-from llamafarm.spec.strategy import Constraints, LoadBalancing, Monitoring
+from llamafarm.spec.strategy import Constraints, LoadBalancing, Monitoring, ServerSettings
 from llamafarm.spec.targets import check_names, check_targets
 from llamafarm.spec.tuning import RepositoryConfig
 from llamafarm.spec.unread import Unread
@@ -25,6 +26,7 @@ def check(draft: FileDraft, builder: Builder, places: Places) -> None:
     """Note every error that concerns more than one key."""
     unread = builder.unread
     found = [*_doubled_strategies(draft.drafts), *_ports(draft.drafts, places, unread), *_store(draft)]
+    found += _server(draft, builder.unread)
     for strategy in draft.drafts:
         check_targets(strategy, builder, places)
         check_names(strategy, builder, places)
@@ -145,6 +147,16 @@ def _store(draft: FileDraft) -> Iterator[Problem]:
     private = [strategy.name for strategy in draft.drafts if _mode(strategy) == "local_only"]
     if isinstance(store, str) and private and not is_local_address(store):
         yield "remote-under-local-only", "store", f"a store on another machine, and strategy {private[0]} is local_only"
+
+
+def _server(draft: FileDraft, unread: Unread) -> Iterator[Problem]:
+    server = draft.values.get("server")
+    if not isinstance(server, ServerSettings) or unread.touches("server"):
+        return
+    pair = {"tls_certificate": server.tls_certificate, "tls_key": server.tls_key}
+    for name, other in permutations(pair):
+        if pair[name] is None and pair[other] is not None:
+            yield "missing-key", child("server", other), f"`{name}` is missing: TLS needs the certificate and its key"
 
 
 def _privacy(draft: Draft) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from llamafarm.home import expanded
 from llamafarm.spec.sizes import parse_bytes
 
-__all__ = ["FORMATS", "MOST_BYTES", "Format", "Most", "Unit", "formatted", "is_local_address"]
+__all__ = ["FORMATS", "MOST_BYTES", "Format", "Most", "Unit", "formatted", "is_local_address", "is_loopback"]
 
 MOST_BYTES = 10**15
 """A thousand terabytes: more is a slip."""
@@ -21,6 +21,7 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _SOURCES = ("hf", "pypi", "https", "file")
 _LOOPBACK = re.compile(r"localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(%\w+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,12 @@ def is_local_address(url: str) -> bool:
     parts = urlsplit(url)
     if parts.scheme in ("unix", "sqlite", "file"):
         return True
-    return _LOOPBACK.fullmatch((parts.hostname or "").lower()) is not None
+    return is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host's name or address (no brackets, no port) is this machine's own by its text alone."""
+    return _LOOPBACK.fullmatch(host.lower()) is not None
 
 
 def _has_host(text: str, *schemes: str) -> bool:
@@ -91,6 +97,10 @@ def _is_endpoint(text: str) -> bool:
 
 def _is_http(text: str) -> bool:
     return _has_host(text, "http", "https")
+
+
+def _is_host(text: str) -> bool:
+    return _HOST_NAME.fullmatch(text) is not None
 
 
 def _is_version(text: str) -> bool:
@@ -164,6 +174,7 @@ FORMATS: dict[str, Rule] = {
         "an address like https://host/v1 or unix:/path", _is_endpoint, pattern=rf"^https?{_HOST}|^unix:.*/"
     ),
     "http": Rule("an http:// or https:// address with a host", _is_http, pattern=rf"^https?{_HOST}"),
+    "host": Rule("a host's name or address, without a port", _is_host, pattern=f"^({_HOST_NAME.pattern})$"),
     "store": Rule("sqlite:///file or redis://host", _is_store, pattern=rf"^sqlite:///.|^rediss?{_HOST}"),
     "version": Rule("a semantic version like 2.0.0", _is_version, pattern=f"^({_VERSION.pattern})$"),
     "vendor": Rule("a vendor's name like openai, or custom", _is_text),

@@ -27,7 +27,7 @@ from llamafarm.spec.shape import (
     expected,
     shape_of,
 )
-from llamafarm.spec.strategy import Alert, ChainEntry, Component, LoadBalancing, StrategyFile
+from llamafarm.spec.strategy import Alert, ChainEntry, Component, LoadBalancing, ServerSettings, StrategyFile
 
 __all__ = ["json_schema"]
 
@@ -104,6 +104,9 @@ def _conditions(record: Record) -> dict[str, Any]:
         return {"if": share, "then": {"properties": {"threshold": _or({"type": "number", "maximum": 1}, _REFERENCE)}}}
     if record.cls is LoadBalancing:
         return {"oneOf": [_given("targets", "minItems"), _given("weights", "minProperties")]}
+    if record.cls is ServerSettings:
+        pair = ("tls_certificate", "tls_key")
+        return {"if": {"anyOf": [_given(name) for name in pair]}, "then": {"allOf": [_given(name) for name in pair]}}
     return {}
 
 

@@ -49,6 +49,9 @@ PRIORITIES: dict[Priority, int] = {"critical": 100, "high": 10, "normal": 0, "lo
 """What the words for a rule's priority count as beside whole numbers."""
 Glob = Annotated[str, Format("glob")]
 Address = Annotated[str, Format("http")]
+Host = Annotated[str, Format("host")]
+FilePath = Annotated[str, Format("path")]
+Many = Annotated[int, Gt(0), Most(1_000_000)]
 Config = CloudConfig | AppConfig | TunerConfig | RepositoryConfig
 NOT_A_KEY = {"key": False}
 """Marks a field that the loader fills in and no file writes."""
@@ -228,10 +231,44 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """The gateway's own settings."""
+    """The gateway's own settings: where it listens, who may come in, how much and how long it takes from whom."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
+    """Where it listens. An address that other machines can reach needs keys."""
     port: Port = 8000
+    keys: FilePath | None = None
+    """The file of gateway keys. None: `keys.json` in `LLAMAFARM_HOME`. `llamafarm keys` writes it."""
+    hosts: tuple[Host, ...] = ()
+    """Names beside the loopback ones under which a gateway without keys may be asked: what a browser's page says in
+    `Host` and `Origin`."""
+    body_limit: Size = "10 MiB"
+    """Bytes of a request's body, or a text that `sizes.parse_bytes` reads."""
+    bodies_limit: Size = "512 MiB"
+    """Bytes of the bodies of all requests in flight together, or a text as above."""
+    header_limit: Size = "32 KiB"
+    """Bytes of a request's first line and headers, or a text as above."""
+    header_timeout: Seconds = 10.0
+    """Seconds from a request's first byte to the end of its headers."""
+    body_timeout: Seconds = 30.0
+    """Seconds from the end of the headers to the end of the body."""
+    idle_timeout: Seconds = 75.0
+    """Seconds that a connection is kept open between two requests."""
+    write_timeout: Seconds = 60.0
+    """Seconds that a client may take nothing of its answer."""
+    max_connections: Many = 4096
+    """Connections open at a time."""
+    max_requests: Many = 2048
+    """Requests in flight at a time, streams included."""
+    drain_delay: Pause = 0.0
+    """Seconds between the signal to stop and the end of listening, for a load balancer to notice."""
+    shutdown_grace: Pause = 30.0
+    """Seconds that requests in flight then have to finish."""
+    watch: bool = True
+    """Whether the strategy file is read again when it changes."""
+    tls_certificate: FilePath | None = None
+    """A PEM file: the certificate and those between it and its root. Goes with `tls_key`."""
+    tls_key: FilePath | None = None
+    """A PEM file: the certificate's private key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

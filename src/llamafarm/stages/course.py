@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
 from llamafarm import errors
+from llamafarm.health import way_of
 from llamafarm.types import AttemptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from llamafarm.health import Health
+    from llamafarm.reply import Reply
     from llamafarm.types import Attempt, Call, Target
 
 __all__ = ["Course"]
@@ -26,6 +29,10 @@ _USEFUL = (
     errors.ModelMissingError,
 )
 """What tells a caller most, when several targets failed for different reasons; others rank behind, the last first."""
+_UNSENT = (errors.RefusedError, errors.BlockedError, errors.UntranslatableError)
+"""What was never sent says least, where anything was."""
+_FAILED_OVER_ON = frozenset({errors.ContentPolicyError.kind, errors.BadRequestError.kind})
+"""What `failover_on` can have."""
 
 
 class Course:
@@ -39,6 +46,8 @@ class Course:
         self.failures: list[tuple[Target, errors.LlamaFarmError]] = []
         self.is_over = False
         """Whether an error has come that no other target is asked after."""
+        self._answering: Callable[[], Reply | None] = lambda: None
+        self._going_on = False
         self._health = health
         self._failover_on = failover_on
         self._order: Iterator[Target] = iter(call.order)
@@ -46,9 +55,13 @@ class Course:
         self._peeked: deque[Target] = deque()
         self._fits_rest: Callable[[Target], bool] = lambda _: True
 
-    def only(self, fits: Callable[[Target], bool]) -> None:
-        """Pass over every target that does not fit what is left to do."""
-        self._fits_rest = fits
+    def read(self, reply: Reply) -> None:
+        """Note which reply is being read, where others may go on with it. It is not kept alive by that."""
+        self._answering = weakref.ref(reply)
+
+    def go_on(self, fits: Callable[[Target], bool], *, begun: bool) -> None:
+        """Look for one to go on with an answer: pass over those that don't fit; `begun`: they are given a beginning."""
+        self._fits_rest, self._going_on = fits, begun
 
     def next(self) -> Target | None:
         """Give the target to ask now; None where none is left."""
@@ -65,7 +78,7 @@ class Course:
         """Give the next target that may be asked without need; None where none is left."""
         while not self.is_last:
             target = self._peeked.popleft()
-            if self._health.claim(target):  # again: that was another moment
+            if self._health.claim(target, self._way(target)):  # again: that was another moment
                 return target
             self._put_off.append(target)
         return None
@@ -93,10 +106,13 @@ class Course:
         for target in self._order:
             if not self._fits(target):
                 continue
-            if self._health.is_available(target):
+            if self._health.is_available(target, self._way(target)):
                 return target
             self._put_off.append(target)
         return None
+
+    def _way(self, target: Target) -> str:
+        return way_of(self.call, target, going_on=self._going_on)
 
     def _fits(self, target: Target) -> bool:
         return self._may_follow(target) and self._fits_rest(target)
@@ -104,6 +120,8 @@ class Course:
     def note(self, target: Target, error: errors.LlamaFarmError, attempt: Attempt | None = None) -> None:
         """Note that a target failed; what was never sent is listed among the attempts here."""
         self.failures.append((target, error))
+        if isinstance(error, errors.AttemptError):
+            error.target = target.name
         record = attempt.record if attempt is not None else None
         if record is None or record.error != str(error):  # refused before it was sent, or before it was sent again
             self.call.attempts.append(AttemptRecord(target.name, target.model, error.kind, str(error), 0.0))
@@ -115,10 +133,12 @@ class Course:
         return not error.try_next and error.kind not in self._failover_on
 
     def refusal_of(self, target: Target) -> errors.ContentPolicyError | None:
-        """Give the error that an empty answer, ended by a content filter, is taken for; None: it is passed on."""
+        """Give the error that an answer which is a refusal is taken for; None: it is passed on."""
         if "content_policy" not in self._failover_on:
             return None
-        return errors.ContentPolicyError(f"{target.name} declined the content: its answer is empty (content_filter)")
+        return errors.ContentPolicyError(
+            f"{target.name} declined the content: its answer is a refusal, or ended by its filter"
+        )
 
     def _may_follow(self, target: Target) -> bool:
         """Whether it makes sense to ask `target` now: after a prompt that was too long only a larger window does."""
@@ -130,19 +150,53 @@ class Course:
             for failed, error in self.failures
         )
 
-    def failed(self) -> errors.AllFailedError:
-        """Put all failures together to what the caller is told."""
-        causes = [error for _, error in self.failures]
-        ranked = [error for kind in _USEFUL for error in causes if isinstance(error, kind)]
-        asked = [error for error in causes if not isinstance(error, errors.UntranslatableError)]
-        cause = (ranked or asked[-1:] or causes)[0]
-        if len(causes) == 1:
-            message = str(cause)
-        else:
-            message = "every target failed: " + "; ".join(f"{target.name}: {error}" for target, error in self.failures)
-        failed = errors.AllFailedError(message, self.call.attempts, cause)
+    def failed(self, *, in_time: bool = True) -> errors.AllFailedError:
+        """Put all failures together to what the caller is told; not `in_time`: the call's time is over."""
+        cause, others = self._cause(), not self.is_done
+        ended = self.is_over and others
+        all_failed = len(self.failures) > 1 and not ended and in_time
+        message = ("every target failed: " if all_failed else "") + self.reasons()
+        if ended:
+            message += "; nobody else was asked, since others would refuse it, too"
+            if cause.kind in _FAILED_OVER_ON:
+                message += f" (failover_on: [{cause.kind}] has them asked)"
+        elif others and not in_time:
+            message += "; timeout_seconds is over, so nobody else was asked"
+        kind = cause.kind if ended else errors.AllFailedError.kind
+        failed = errors.AllFailedError(message, self.call.attempts, cause, kind=kind)
         failed.__cause__ = cause
         return failed
+
+    def cut(self) -> errors.StreamCutError:
+        """Say that an answer broke off, and why nobody went on with it."""
+        reply = self._answering()
+        error = reply.outcome.error if reply is not None and reply.outcome is not None else None
+        if reply is None or error is None:
+            raise ValueError("nothing has been cut")
+        reasons = self.reasons()
+        message = f"{errors.said_by(reply.target.name, error)}, and no other target could go on with it"
+        cut = errors.StreamCutError(f"{message}: {reasons}" if reasons else message)
+        cut.target = reply.target.name
+        cut.__cause__ = error
+        return cut
+
+    def _cause(self) -> errors.LlamaFarmError:
+        causes = [error for _, error in self.failures]
+        if self.is_over:
+            return next(error for error in causes if self.ends(error))
+        ranked = [error for kind in _USEFUL for error in causes if isinstance(error, kind)]
+        asked = [error for error in causes if not isinstance(error, _UNSENT)]
+        return (ranked or asked[-1:] or causes)[0]
+
+    def reasons(self) -> str:
+        """Say of each target that failed why, and after how many tries."""
+        return "; ".join(
+            f"{errors.said_by(target.name, error)}{self._tries(target)}" for target, error in self.failures
+        )
+
+    def _tries(self, target: Target) -> str:
+        tries = sum(record.target == target.name and record.error is not None for record in self.call.attempts)
+        return f" ({tries} tries)" if tries > 1 else ""
 
 
 def _is_ours(attempt: Attempt, error: errors.LlamaFarmError) -> bool:

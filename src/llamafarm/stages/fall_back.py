@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llamafarm import errors
+from llamafarm.errors import AttemptError
 from llamafarm.planning import body_for
 from llamafarm.planning.body import with_less_output
 from llamafarm.planning.timing import deadline_of, hedge_delay, limits_of, recovery_of
 from llamafarm.reply import Reply
 from llamafarm.stages.course import Course
 from llamafarm.stages.hedge import race
+from llamafarm.stages.pauses import note_pause
 from llamafarm.stages.recover import Beginning, Recovered, can_continue, can_go_on, read_whole
 from llamafarm.types import Attempt
 
 if TYPE_CHECKING:
     from llamafarm.health import Health
     from llamafarm.spec.strategy import Strategy
-    from llamafarm.types import Call, NextAttempt, Target
+    from llamafarm.types import Call, NextAttempt, Outcome, Target
 
 __all__ = ["FallBack"]
 
@@ -41,9 +43,10 @@ class FallBack:
         course = Course(call, self.health, self.strategy.optimization.failover_on)
         while (target := course.next()) is not None:
             if course.failures and time.monotonic() >= deadline_of(call, self.strategy.optimization):
-                break
+                raise course.failed(in_time=False)
             reply = await self._ask(course, target)
             if reply is not None:
+                course.is_over = False  # the request is one that can be taken, whatever a hedge made of it
                 return await self._recovering(course, reply)
             if course.is_over:
                 break
@@ -88,6 +91,7 @@ class FallBack:
         if not wait:
             return True
         if time.monotonic() + wait < deadline_of(course.call, self.strategy.optimization):
+            note_pause(target, wait)
             await asyncio.sleep(wait)
             return True
         if self.health.unasked_for(target) > LONGEST_SILENCE:  # it may have meant less than it said
@@ -107,12 +111,14 @@ class FallBack:
         target = attempt.target
         try:
             reply = await self.attempt(attempt)
-            if reply.is_refusal and (refusal := course.refusal_of(target)) is not None:
+            refusal = course.refusal_of(target)
+            buffers = course.call.stream and recovery_of(target, self.strategy.optimization) == "buffer"
+            if buffers or (refusal is not None and reply.is_refusal):  # a refusal's usage comes behind it
+                await read_whole(reply, attempt.deadline)
+            if refusal is not None and reply.is_refusal:
                 reply.break_off(refusal)
                 await reply.aclose()
                 raise refusal
-            if course.call.stream and recovery_of(target, self.strategy.optimization) == "buffer":
-                reply = await read_whole(reply, attempt.deadline)
         except errors.LlamaFarmError as error:
             course.note(target, error, attempt)
             return None
@@ -121,9 +127,12 @@ class FallBack:
     def _prepare(self, course: Course, target: Target, beginning: Beginning | None) -> Attempt:
         call, constraints = course.call, self.strategy.constraints
         last = course.is_last
-        limits = limits_of(call, target, self.strategy.optimization, now=time.monotonic(), last=last)
+        patience = self.health.patience(target, streamed=call.stream)
+        now = time.monotonic()
+        limits = limits_of(call, target, self.strategy.optimization, now=now, last=last, patience=patience)
         body = body_for(call, target, constraints)
         attempt = Attempt(call, target, body, limits.deadline, limits.ttft, limits.idle, last, limits.bound_by)
+        attempt.patience = patience
         if beginning is not None:
             attempt.beginning = beginning.given
             attempt.body = with_less_output(body, beginning.tokens)
@@ -133,28 +142,46 @@ class FallBack:
         """Have a streamed reply gone on with by later targets, where its strategy and the request allow it."""
         call = course.call
         _keep_last(call, reply)
+        _name(reply)
         if not call.stream or course.is_done or not can_continue(call):
             return reply
         if recovery_of(reply.target, self.strategy.optimization) != "continue":
             return reply
+        course.read(reply)
         recovered = Recovered(reply, lambda beginning: self._go_on(course, beginning), ends=course.ends)
         whole = Reply(recovered, reply.target, reply.record)
         recovered.on_switch(whole.answered_by)
         await whole.prime()
         return whole
 
-    async def _go_on(self, course: Course, beginning: Beginning) -> Reply | None:
-        """Have the first later target that can go on from the beginning of an answer; None: there is none."""
+    async def _go_on(self, course: Course, beginning: Beginning) -> Reply:
+        """Have the first later target that can go on from the beginning of an answer.
+
+        Raises StreamCutError, with the reasons of those that could not, where there is none.
+        """
         call = course.call
         call.restart(beginning.bytes)
-        course.only(lambda target: can_go_on(call, target, beginning))
+        course.go_on(lambda target: can_go_on(call, target, beginning), begun=bool(beginning.given))
         while not course.is_over and (target := course.next()) is not None:
             if not await self._cooled(course, target):
                 continue
             reply = await self._try(course, target, beginning)
             if reply is not None:
+                _name(reply)
+                course.read(reply)
                 return reply
-        return None
+        raise course.cut()
+
+
+def _name(reply: Reply) -> None:
+    """Have the error that a reply may end with bear its target's name."""
+    name = reply.target.name
+
+    def put(outcome: Outcome) -> None:
+        if isinstance(outcome.error, AttemptError):
+            outcome.error.target = name
+
+    reply.on_end(put)
 
 
 def _keep_last(call: Call, reply: Reply) -> None:

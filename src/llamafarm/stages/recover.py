@@ -16,7 +16,7 @@ from llamafarm.tokens import estimate
 from llamafarm.types import Chunk, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from llamafarm.types import Call, Ended, Target, Usage
 
@@ -70,32 +70,23 @@ def can_go_on(call: Call, target: Target, beginning: Beginning) -> bool:
     return call.operation is Operation.COMPLETION or target.prefill is not None or not beginning.given
 
 
-async def read_whole(reply: Reply, deadline: float) -> Reply:
-    """Read a stream to its end before anything of it is passed on; raises what it raises, as if nothing had come."""
-    reading = asyncio.ensure_future(_all_of(reply))
+async def read_whole(reply: Reply, deadline: float) -> None:
+    """Read a reply to its end before anything of it is passed on; raises what it raises, as if nothing had come."""
+    reading = asyncio.ensure_future(reply.read_ahead())
     try:
         await asyncio.wait({reading}, timeout=max(0.0, deadline - time.monotonic()))
         if not reading.done():
             late = AttemptTimeoutError(
-                f"{reply.target.name} did not end its answer in time, and stream_recovery is buffer:"
+                f"{reply.target.name} did not end its answer in time, and it has to be whole before it is passed on"
+                " (stream_recovery is buffer, or it is a refusal and failover_on has content_policy):"
                 " raise timeout and timeout_seconds, or use continue"
             )
             reply.break_off(late)
             raise late
-        return Reply(_given(reading.result()), reply.target, reply.record)
+        reading.result()
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
-        await reply.aclose()
-
-
-async def _all_of(reply: Reply) -> list[Chunk]:
-    return [chunk async for chunk in reply]
-
-
-async def _given(chunks: list[Chunk]) -> AsyncIterator[Chunk]:
-    for chunk in chunks:
-        yield chunk
 
 
 class Recovered:
@@ -154,15 +145,18 @@ class Recovered:
             except AttemptError as error:
                 if self._finished or self._ends(error):
                     raise
-                await self._switch(error)
-                continue
-            self._seen.append(chunk.text)
-            self._finished = self._finished or chunk.finish_reason is not None
-            if not self._finished:
-                chunk.usage = None  # of a part: it would pass for the whole's
-            if self._is_text and (chunk.reasoning or chunk.tool_calls or chunk.skipped or chunk.index):
-                self._is_text = False
-            return chunk if self._beginning is None else self._joined(chunk, self._beginning)
+                cut = error.with_traceback(None)  # its frames hold this object, which has to end as soon as it is left
+            else:
+                return self._passed_on(chunk)
+            await self._switch(cut)
+
+    def _passed_on(self, chunk: Chunk) -> Chunk:
+        self._seen.append(chunk.text)
+        self._finished = self._finished or chunk.finish_reason is not None
+        if not self._finished:
+            chunk.usage = None  # of a part: it would pass for the whole's
+        self._is_text = self._is_text and _is_text(chunk)
+        return chunk if self._beginning is None else self._joined(chunk, self._beginning)
 
     async def _switch(self, cut: AttemptError) -> None:
         beginning = Beginning("".join(self._seen))
@@ -181,7 +175,7 @@ class Recovered:
         """Ask who is next, in a task of its own: whoever closes the answer meanwhile cancels it."""
         self._going_on = asyncio.ensure_future(self._go_on(beginning))
         try:
-            return await self._going_on
+            reply = await self._going_on
         except asyncio.CancelledError:
             if self._closed:
                 raise cut from None
@@ -189,6 +183,9 @@ class Recovered:
             raise
         finally:
             self._going_on = None
+        if self._closed:  # whoever did it closes this reply, too
+            raise cut
+        return reply
 
     async def _stop(self) -> None:
         going_on = self._going_on
@@ -218,16 +215,32 @@ class Recovered:
             self._going_on.cancel()
         self._reply.leave(ended)
 
-    async def aclose(self) -> None:
-        """Cancel whichever attempt is running."""
+    async def settle(self) -> None:
+        """Cancel who is being asked to go on, and wait until what that cost is known."""
         self._closed = True
         await self._stop()
+
+    async def aclose(self) -> None:
+        """Cancel whichever attempt is running."""
+        await self.settle()
         await self._reply.aclose()
+
+
+def _is_text(chunk: Chunk) -> bool:
+    """Whether a chunk holds nothing that another target could not go on from."""
+    return not (
+        chunk.reasoning
+        or chunk.tool_calls
+        or chunk.skipped
+        or chunk.index
+        or chunk.thinking_block is not None  # with its signature: it vouches for this target's text alone
+        or chunk.refusal
+    )
 
 
 def _together(usage: Usage, beginning: Beginning) -> Usage:
     """Count what came before the cut as output, not as the prompt it became for the target that went on."""
-    given = min(beginning.tokens, usage.input_tokens)
+    given = min(beginning.tokens, usage.input_tokens - 1)  # the prompt was there before
     return dataclasses.replace(
         usage,
         input_tokens=usage.input_tokens - given,

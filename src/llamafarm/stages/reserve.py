@@ -76,9 +76,9 @@ class Reserve:
 def _cost(attempt: Attempt, worst: int | None, outcome: Outcome) -> int | None:
     if outcome.usage is not None and attempt.target.price is not None:
         return catalog.cost(outcome.usage, attempt.target.price)
-    if outcome.ended == "failed" and outcome.error is not None and not outcome.error.billed:
+    if outcome.ended == "failed" and outcome.finish_reason is None and outcome.error and not outcome.error.billed:
         return 0
-    return worst  # what came before a cut was worked for, whatever the error that cut it
+    return worst  # what came, be it only a finish reason, was worked for, whatever the error that cut it
 
 
 def _settle(attempt: Attempt, held: int, cost: int | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from llamafarm.errors import LlamaFarmError
 from llamafarm.planning.timing import attempts_on, deadline_of, limits_of, pause_before
+from llamafarm.stages.pauses import note_pause
 
 if TYPE_CHECKING:
     from llamafarm.reply import Reply
@@ -35,6 +36,8 @@ class Retry:
                 pause = self._pause(number, error, attempt)
                 if pause is None:
                     raise
+                if attempt.last and getattr(error, "retry_after", None) is not None:
+                    note_pause(attempt.target, pause)
             await asyncio.sleep(pause)
             self._refresh(attempt)
         return await proceed(attempt)
@@ -54,6 +57,13 @@ class Retry:
         return pause if pause is None or exact else random.uniform(0, pause)  # noqa: S311 - jitter, not a secret
 
     def _refresh(self, attempt: Attempt) -> None:
-        limits = limits_of(attempt.call, attempt.target, self.optimization, now=time.monotonic(), last=attempt.last)
+        limits = limits_of(
+            attempt.call,
+            attempt.target,
+            self.optimization,
+            now=time.monotonic(),
+            last=attempt.last,
+            patience=attempt.patience,
+        )
         attempt.deadline, attempt.ttft, attempt.idle = limits.deadline, limits.ttft, limits.idle
         attempt.bound_by = limits.bound_by

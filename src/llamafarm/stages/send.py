@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llamafarm.errors import LlamaFarmError
+from llamafarm.providers.stream import choices_of
 from llamafarm.reply import Reply, defect
 from llamafarm.stages.verify import verified
 from llamafarm.types import AttemptRecord
@@ -36,7 +37,7 @@ class Send:
         attempt.call.attempts.append(record)
         try:
             events = await self.upstreams[target.dialect].send(attempt)
-            reply = Reply(verified(events, attempt), target, record)
+            reply = Reply(verified(events, attempt), target, record, choices=choices_of(attempt.body))
             await reply.prime()
         except LlamaFarmError as error:
             _close(record, started, error)

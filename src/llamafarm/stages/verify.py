@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
 from llamafarm.errors import BadReplyError
 from llamafarm.providers.decoding import MalformedError
 from llamafarm.providers.openai.vectors import read_vectors
@@ -126,25 +128,67 @@ class _Choices(_Verified):
             raise BadReplyError(f"{self._name} gave no choice 0, only {', '.join(map(str, sorted(self._begun)))}")
 
 
-class _Calls:
-    """The tool calls of one choice by index; some servers give every call the same one, or none."""
+class _Call:
+    """A tool call as far as it has come, and where it stands among those of its choice."""
 
-    __slots__ = ("_highest", "_ids", "_places")
+    __slots__ = ("_arguments", "_id", "_name", "place")
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+        self._id = ""
+        self._name = ""
+        self._arguments: list[str] = []
+
+    def take(self, piece: ToolCall) -> None:
+        """Note a piece of it."""
+        self._id = piece.id or self._id
+        self._name = piece.name or self._name
+        if piece.arguments:
+            self._arguments.append(piece.arguments)
+
+    def is_another(self, piece: ToolCall) -> bool:
+        """Whether a piece is of another call: by its id, or as it has a name and this one has arguments already."""
+        if piece.id and self._id not in ("", piece.id):
+            return True
+        if not (piece.name and self._name and self._arguments):
+            return False
+        return piece.name != self._name or (bool(piece.arguments.strip()) and self._is_whole())
+
+    def _is_whole(self) -> bool:
+        if not self._arguments[-1].rstrip().endswith("}"):
+            return False
+        self._arguments = ["".join(self._arguments)]
+        try:
+            msgspec.json.decode(self._arguments[0])
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            return False
+        return True
+
+
+class _Calls:
+    """The tool calls of one choice by index; some servers give every call the same one, or none, or no ids either."""
+
+    __slots__ = ("_by_id", "_highest", "_last", "_taken")
 
     def __init__(self) -> None:
-        self._places: dict[int, int] = {}  # by the server's index: where the call stands that it opened last
-        self._ids: dict[int, str] = {}  # by where a call stands
+        self._last: dict[int, _Call] = {}  # by the server's index: the call that had a piece last
+        self._by_id: dict[tuple[int, str], _Call] = {}  # by it and the server's id
+        self._taken: set[int] = set()
         self._highest = -1
 
     def placed(self, pieces: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
-        """Give pieces the index of the call they belong to: another id at a used index opens another call."""
+        """Give pieces the index of the call they belong to: what is another call at a used index gets a new one."""
         return tuple(map(self._placed, pieces))
 
     def _placed(self, piece: ToolCall) -> ToolCall:
-        place = self._places.get(piece.index)
-        if place is None or (piece.id and self._ids[place] not in ("", piece.id)):
-            place = piece.index if piece.index not in self._ids else self._highest + 1
-            self._highest = max(self._highest, place)
-            self._places[piece.index] = place
-        self._ids[place] = piece.id or self._ids.get(place, "")
-        return piece if place == piece.index else dataclasses.replace(piece, index=place)
+        call = self._by_id.get((piece.index, piece.id)) if piece.id else None
+        call = call or self._last.get(piece.index)
+        if call is None or call.is_another(piece):
+            call = _Call(piece.index if piece.index not in self._taken else self._highest + 1)
+            self._taken.add(call.place)
+            self._highest = max(self._highest, call.place)
+        call.take(piece)
+        self._last[piece.index] = call
+        if piece.id:
+            self._by_id[piece.index, piece.id] = call
+        return piece if piece.index == call.place else dataclasses.replace(piece, index=call.place)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llamafarm.errors import LlamaFarmError
+from llamafarm.health import way_of
 
 if TYPE_CHECKING:
     from llamafarm.health import Health
@@ -23,7 +24,8 @@ class Watch:
 
     async def __call__(self, attempt: Attempt, proceed: NextAttempt) -> Reply:
         """Watch one try from its sending to the end of its reply."""
-        trial = self.health.begin(attempt.target)
+        way = way_of(attempt.call, attempt.target, going_on=bool(attempt.beginning))
+        trial = self.health.begin(attempt.target, way)
         try:
             reply = await proceed(attempt)
         except LlamaFarmError as error:
@@ -31,7 +33,7 @@ class Watch:
             raise
         except BaseException:
             if attempt.outrun:
-                trial.outrun()
+                trial.outrun(streamed=attempt.call.stream)
             else:
                 trial.abandoned()
             raise

@@ -40,15 +40,17 @@ class LogSink:
     was refused, ERROR for one that failed or was cut.
     """
 
-    def __init__(self, version: str | None = None) -> None:
+    def __init__(self, version: str | None = None, least: str = "DEBUG") -> None:
         self._version = version
         """The strategy file's own version, where it has one."""
+        self._least = logging.getLevelNamesMapping()[least]
+        """What is below it is not logged, whatever the logger takes."""
         self._logger = logging.getLogger(_LOGGER)
 
     def emit(self, event: Event) -> None:
         """Hand the line to the handlers; formatting waits for the thread that writes."""
         level = _level(event)
-        if self._logger.isEnabledFor(level):
+        if level >= self._least and self._logger.isEnabledFor(level):
             self._logger.log(level, "call %s", event.id, extra={_FIELDS: _fields(event, self._version)})
 
 

@@ -154,8 +154,8 @@ def _with_raw(chunk: Chunk, attempt: Attempt) -> Chunk:
             {
                 "index": call.index,
                 "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
+                "type": call.kind,
+                call.kind: {"name": call.name, "input" if call.kind == "custom" else "arguments": call.arguments},
             }
             for call in chunk.tool_calls
         ]

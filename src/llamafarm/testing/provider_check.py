@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from llamafarm.errors import (
     AttemptError,
     AttemptTimeoutError,
+    BadReplyError,
     ConnectError,
     ContextExceededError,
     CredentialsError,
@@ -48,6 +49,8 @@ class Scenario(StrEnum):
     """As ANSWER, and never says how many tokens that was."""
     CUT = "cut"
     """Streams ``Hello`` and closes the connection."""
+    UNFINISHED = "unfinished"
+    """Answers ``Hello`` and ends properly, whole or streamed as asked, but never says why it ended."""
     ENDLESS = "endless"
     """Streams ``Hello`` and then nothing, without closing."""
     SILENT = "silent"
@@ -170,6 +173,21 @@ async def _is_cut(bench: Bench, scenario: Scenario, target: Target) -> None:
     _require(seen == "Hello", "what came before a cut is given first")
 
 
+async def _is_not_whole(bench: Bench, scenario: Scenario, target: Target) -> None:
+    for stream in (False, True):
+        try:
+            await _collect(bench, _attempt(target, stream=stream))
+        except (StreamCutError, BadReplyError) as error:
+            _require(error.billed, "an answer without its end may have been charged")
+        except LlamaFarmError as error:
+            raise _BrokenPromiseError(
+                f"an answer that is {scenario} raises StreamCutError or BadReplyError, not {type(error).__name__}"
+            ) from error
+        else:
+            how = "a stream" if stream else "a plain answer"
+            raise _BrokenPromiseError(f"{how} without a finish reason never passes for a whole one")
+
+
 async def _fails(bench: Bench, scenario: Scenario, target: Target) -> None:
     expected = _ERRORS[scenario]
     seconds = _SHORT if scenario is Scenario.SILENT else _DEADLINE
@@ -229,6 +247,7 @@ _CHECKS: Mapping[Scenario, tuple[_Check, ...]] = {
     Scenario.NO_USAGE: (_is_answered,),
     Scenario.TOOLS: (_has_tools,),
     Scenario.CUT: (_is_cut,),
+    Scenario.UNFINISHED: (_is_not_whole,),
     Scenario.ENDLESS: (_is_cut, _is_cancelled, _is_dropped_unread),
     Scenario.SILENT: (_fails, _is_cancelled_while_waiting),
     Scenario.UNAUTHORIZED: (_fails, _is_checked),

@@ -73,8 +73,12 @@ class Endpoint:
         """The URL for messages: without its query, and without what in its path looks like a key."""
         if self.socket is not None:
             return f"unix:{self.socket}:{self.path}" if self.path else f"unix:{self.socket}"
-        path = "/".join("***" if _looks_secret(part) else part for part in self.path.split("/"))
-        return urlunsplit((self.scheme, self._netloc, path, "", ""))
+        return urlunsplit((self.scheme, self._netloc, self.shown_path, "", ""))
+
+    @property
+    def shown_path(self) -> str:
+        """The path for messages: without what in it looks like a key."""
+        return "/".join("***" if _looks_secret(part) else part for part in self.path.split("/"))
 
     @property
     def place(self) -> str:

@@ -12,7 +12,7 @@ from llamafarm.types.target import Operation, Target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Attempt", "AttemptRecord", "Call"]
+__all__ = ["Attempt", "AttemptRecord", "Call", "Native"]
 
 
 @dataclass(slots=True)
@@ -29,6 +29,18 @@ class AttemptRecord:
     """Nanodollars it was settled at."""
     notes: tuple[str, ...] = ()
     """What of the request was translated or left out on the way to it, because it would have refused it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A request as its client wrote it, in another format than OpenAI's; a target of that dialect is sent this."""
+
+    dialect: str
+    """Whose format it is: ``anthropic``."""
+    body: Mapping[str, Any]
+    """All of it, fields that nobody here knows included."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What else belongs to it, by lower-case name: only what its format has read and allowed."""
 
 
 def _new_id() -> str:
@@ -48,6 +60,8 @@ class Call:
     tags: frozenset[str] = frozenset()
     metadata: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    tenant: str = ""
+    """Whose gateway key it came with: tenants take turns where calls wait."""
     id: str = field(default_factory=_new_id)
     started: float = field(default_factory=time.monotonic)
     """Monotonic seconds; the strategy's deadline counts from here."""
@@ -77,6 +91,8 @@ class Call:
     """Nanodollars that ended attempts of this call were settled at."""
     unpriced: bool = False
     """Whether an attempt may have cost what nobody can tell (no price, no bound), so that `spent` is not all."""
+    native: Native | None = None
+    """The client's own words, where they are not OpenAI's; `body` says the same, and is what is planned by."""
 
     def restart(self, given_bytes: int) -> None:
         """Begin the clock anew, for the target that goes on where a stream was cut after so much of it."""
@@ -101,7 +117,9 @@ class Attempt:
     last: bool = True
     """Whether no other target remains behind this one."""
     bound_by: str = "timeout"
-    """The key of the strategy file that set `deadline`: what to raise where it was too short."""
+    """The key of the strategy file that set `deadline`: what to raise where it was too short. Empty: `patience`."""
+    patience: float | None = None
+    """Seconds that the first token, or whole plain answer, is worth waiting for: the target may not be back."""
     beginning: str = ""
     """What of the answer the caller already has: the target goes on from here, as `target.prefill` says. Its chunks
     hold only what follows. Empty: it answers from the start."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,14 @@ class ToolCall:
     id: str = ""
     name: str = ""
     arguments: str = ""
-    """JSON text; in a stream the next piece of it."""
+    """JSON text, for a custom tool any text; in a stream the next piece of it."""
+    kind: Literal["function", "custom"] = "function"
+    """Whether the tool takes a JSON object, or any text: OpenAI's custom tools. In a stream, on every piece."""
+
+    def with_piece(self, piece: ToolCall) -> ToolCall:
+        """Give the call with the next piece of it; what it is called last counts."""
+        arguments = self.arguments + piece.arguments
+        return ToolCall(self.index, piece.id or self.id, piece.name or self.name, arguments, piece.kind)
 
 
 @dataclass(slots=True)
@@ -51,6 +58,8 @@ class Chunk:
     """The choice it belongs to, where n > 1."""
     skipped: int = 0
     """Malformed events left out just before this one. An answer that misses some is never cached."""
+    refusal: bool = False
+    """Whether its text is not an answer, but the words in which the model declines to give one."""
     resumed_by: str = ""
     """The target that goes on from here, where the one before was cut; on its first chunk only."""
     thinking_block: Mapping[str, Any] | None = None

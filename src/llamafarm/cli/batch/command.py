@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llamafarm.cli.numbers import WholeNumber
 from llamafarm.cli.parameters import parameter_options, request_options
 from llamafarm.cli.printing import counted, document, note
 from llamafarm.cli.prompts import valid
-from llamafarm.cli.settings import common_options, settings_of
+from llamafarm.cli.settings import asking_options, settings_of
 
 if TYPE_CHECKING:
     from llamafarm.cli.batch.answers import AnswerFile
@@ -36,13 +37,13 @@ _MOST_AT_ONCE = 256
 @click.command
 @click.argument("given", metavar="INPUT")
 @click.option("--out", metavar="FILE", help="Write answers to FILE, and go on where an earlier run stopped.")
-@click.option("--parallel", type=click.IntRange(1, _MOST_AT_ONCE), help="Lines asked at a time; else batch_size.")
+@click.option("--parallel", type=WholeNumber(1, _MOST_AT_ONCE), help="Lines asked at a time; else batch_size.")
 @click.option("--format", "form", type=click.Choice(["txt", "jsonl"]), help="What INPUT holds; else seen by itself.")
 @click.option("--system", metavar="TEXT", help="What the model is told before each prompt.")
 @click.option("--retry-failed", is_flag=True, help="Ask again the lines that failed in an earlier run.")
 @click.option("--redo-changed", is_flag=True, help="Ask again the lines that have changed since they were answered.")
 @parameter_options
-@common_options
+@asking_options
 @click.pass_context
 def batch(context: click.Context, /, given: str, **options: Any) -> int:
     """Answer every line of INPUT: prompts (.txt), or objects (.jsonl); ``-`` reads standard input.

@@ -9,7 +9,7 @@ import click
 from llamafarm.cli.parameters import parameter_options, request_options
 from llamafarm.cli.printing import note
 from llamafarm.cli.prompts import valid
-from llamafarm.cli.settings import common_options, settings_of
+from llamafarm.cli.settings import asking_options, settings_of
 from llamafarm.errors import BadCallError, ConfigError, LlamaFarmError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _INTERRUPTED = 130
 @click.option("--system", metavar="TEXT", help="What the model is told before the conversation.")
 @click.option("--load", metavar="FILE", help="Go on with a conversation saved by /save.")
 @parameter_options
-@common_options
+@asking_options
 @click.pass_context
 def chat(context: click.Context, /, system: str | None, load: str | None, **parameters: Any) -> int:
     """Talk with a model: each line is a turn, and the whole conversation is sent with it. /help lists the commands.

@@ -8,19 +8,22 @@ from llamafarm.errors import UntranslatableError
 from llamafarm.providers.anthropic.content import blocks_of, cache_mark, tool_id, tool_input
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from llamafarm.providers.anthropic.notes import Notes
 
-__all__ = ["Conversation", "conversation_of"]
+__all__ = ["Conversation", "conversation_of", "require_no_beginning"]
 
 _LEFT_OUT = ("name", "audio")
+_MOVED = "a system message inside the conversation was moved to its beginning"
 
 
 class Conversation:
     """What Anthropic gets for OpenAI's `messages`."""
 
-    __slots__ = ("_notes", "_unanswered", "messages", "system", "tools_used")
+    __slots__ = ("_in_turns", "_instructions", "_notes", "_unanswered", "messages", "system", "tools_used")
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, *, in_turns: bool = False) -> None:
         self.system: list[dict[str, Any]] = []
         """Text blocks."""
         self.messages: list[dict[str, Any]] = []
@@ -28,6 +31,10 @@ class Conversation:
         self.tools_used: dict[str, None] = {}
         """The names of the tools that were called, in order."""
         self._notes = notes
+        self._in_turns = in_turns
+        """Whether instructions may stand inside the conversation."""
+        self._instructions: list[dict[str, Any]] = []
+        """Text blocks that are still to be put behind a turn of the user's: in front of one they are refused."""
         self._unanswered: list[tuple[str, str]] = []  # ids and names of legacy function calls, which have no id
 
     def take(self, message: Any, place: str) -> None:
@@ -54,12 +61,28 @@ class Conversation:
             )
 
     def _instruct(self, message: dict[str, Any], place: str) -> None:
-        if self.messages:
-            self._notes.add("a system message inside the conversation was moved to its beginning")
         blocks = _marked(blocks_of(message.get("content"), place, self._notes), message)
         if any(block["type"] != "text" for block in blocks):
             raise UntranslatableError(f"{place}: Anthropic takes only text in a system prompt")
+        if self.messages and self._in_turns:
+            self._instructions += blocks
+            return
+        if self.messages:
+            self._notes.add(_MOVED)
         self.system += blocks
+
+    def _end_turn(self) -> None:
+        """Put the instructions behind the turn of the user's that has ended."""
+        if self._instructions and self.messages[-1]["role"] == "user":
+            self.messages.append({"role": "system", "content": self._instructions})
+            self._instructions = []
+
+    def end(self) -> None:
+        """Put what instructions are left where they are taken."""
+        self._end_turn()
+        if self._instructions:
+            self._notes.add(_MOVED)
+            self.system += self._instructions
 
     def _answer(self, message: dict[str, Any], place: str) -> None:
         blocks = [
@@ -75,6 +98,10 @@ class Conversation:
         """Give the reasoning as Anthropic gave it. Reasoning without its signature would be refused."""
         blocks = message.get("thinking_blocks")
         if blocks is None:
+            if message.get("reasoning_content") or message.get("reasoning"):
+                self._notes.left_out(
+                    "the messages' reasoning_content", "Anthropic takes reasoning only with its signature"
+                )
             return []
         kinds = ("thinking", "redacted_thinking")
         if not isinstance(blocks, list | tuple) or not all(
@@ -93,6 +120,9 @@ class Conversation:
         for at, call in enumerate(calls):
             where = f"{place}.tool_calls[{at}]"
             function = call.get("function") if isinstance(call, dict) else None
+            custom = call.get("custom") if isinstance(call, dict) else None
+            if isinstance(custom, dict):
+                function = {"name": custom.get("name"), "arguments": {"input": custom.get("input")}}
             if not isinstance(function, dict):
                 raise UntranslatableError(f"{where} is no call of a function")
             block = self._call(tool_id(call.get("id"), where), function, f"{where}.function")
@@ -136,6 +166,8 @@ class Conversation:
         if not blocks:
             self._notes.left_out("an empty message", "Anthropic refuses it")
             return
+        if role == "assistant":
+            self._end_turn()
         if not self.messages or self.messages[-1]["role"] != role:
             self.messages.append({"role": role, "content": []})
         content = self.messages[-1]["content"]
@@ -158,17 +190,25 @@ class Conversation:
             self.messages[-1]["content"][-1] = {**last, "text": text}
 
 
-def conversation_of(messages: Any, notes: Notes, beginning: str = "") -> Conversation:
+def conversation_of(messages: Any, notes: Notes, quirks: frozenset[str], beginning: str = "") -> Conversation:
     """Read OpenAI's `messages`, and put the `beginning` of an answer behind them. Raises `UntranslatableError`."""
     if not isinstance(messages, list | tuple):
         raise UntranslatableError("messages is no list")
-    conversation = Conversation(notes)
+    conversation = Conversation(notes, in_turns="system_in_turns" in quirks)
     for at, message in enumerate(messages):
         conversation.take(message, f"messages[{at}]")
     conversation.begin(beginning)
+    conversation.end()
+    require_no_beginning(conversation.messages, quirks)
     if not conversation.messages:
         raise UntranslatableError("messages has neither a question nor an answer in it; Anthropic needs one")
     return conversation
+
+
+def require_no_beginning(messages: Sequence[Mapping[str, Any]], quirks: frozenset[str]) -> None:
+    """Raise `UntranslatableError` where Anthropic's messages end with the beginning of an answer that it refuses."""
+    if messages and messages[-1]["role"] == "assistant" and "no_beginning" in quirks:
+        raise UntranslatableError("its last message is the beginning of an answer, and the model goes on from none")
 
 
 def _marked(blocks: list[dict[str, Any]], message: dict[str, Any]) -> list[dict[str, Any]]:

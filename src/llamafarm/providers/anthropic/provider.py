@@ -1,5 +1,7 @@
 """Speaks Anthropic's Messages format; a request, which is in OpenAI's, is translated on the way, and so is the reply.
 
+A request that its client wrote in Anthropic's format is sent as it came (`providers.anthropic.native`).
+
 What Anthropic cannot be asked for is left out or translated, and noted in `Attempt.notes`; what would make another
 answer of it (``n`` above 1, audio) is left to others. A schema for the answer is sent as `output_config.format`; to a
 model without it as a tool that has to be called, whose arguments then are the answer's text. ``pause_turn``, at which
@@ -9,6 +11,7 @@ Where a model deviates, `Target.quirks` says so by these words:
 
 ======================== ===============================================================================================
 ``always_thinks``        thinking cannot be switched off: it is asked for low effort instead
+``no_beginning``         goes on from no given beginning: a request that ends with one is left to others
 ``no_adaptive_thinking`` thinks only up to a budget of tokens: `reasoning_effort` becomes one, within `max_tokens`
 ``no_effort``            `output_config.effort` is refused
 ``no_forced_tools``      a tool cannot be forced: `tool_choice` is sent as ``auto``
@@ -19,6 +22,7 @@ Where a model deviates, `Target.quirks` says so by these words:
 ``no_thinking_budget``   takes no budget: `thinking` of the type ``enabled`` is sent as ``adaptive``
 ``no_xhigh_effort``      the effort ``xhigh`` is refused: ``high`` is sent
 ``one_sampler``          `temperature` and `top_p` are refused together: `top_p` is left out
+``system_in_turns``      takes a system message inside the conversation, behind a turn of the user's
 ``thinks_between_tools`` thinking can be switched off only outside of tool use: ``between_tools`` is sent
 ``thinks_unasked``       thinks unless told not to: in a stream it is asked to show a summary of it
 ======================== ===============================================================================================
@@ -32,8 +36,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from llamafarm.continuing import Continued, without_trailing_space
+from llamafarm.continuing import Continued, callers_own, without_trailing_space
 from llamafarm.errors import BadReplyError, UntranslatableError
+from llamafarm.providers.anthropic.native import native_request, with_headers
 from llamafarm.providers.anthropic.reply import chunks_of_message, decode_message
 from llamafarm.providers.anthropic.request import translate
 from llamafarm.providers.anthropic.stream import AnthropicStream
@@ -76,18 +81,18 @@ class Anthropic:
         attempt.notes += translation.notes
 
         async def read(response: Response, peer: Peer, limits: Limits) -> AsyncIterator[Chunk]:
-            await require_success(response, peer)
+            await require_success(response, peer, limits=limits)
             if not streamed:
                 return await _read_whole(response, peer, endpoint, translation.answer_tool)
             await _require_stream(response, peer, endpoint)
             return AnthropicStream(response, peer, limits, translation.answer_tool)
 
         body = encode(translation.body, peer)
-        events = await exchange(self._transport, endpoint, body, attempt, streamed=streamed, read=read)
+        events = await exchange(self._transport, endpoint, body, with_headers(attempt), streamed=streamed, read=read)
         if not attempt.beginning:
             return events
         given, cut = without_trailing_space(attempt.beginning)
-        return Continued(events, given, cut=cut)
+        return Continued(events, callers_own(attempt.body.get("messages")) + given, cut=cut)
 
     async def check(self, target: Target) -> Status:
         """Ask for the list of models, and for the model itself where its name is not in it: it may be an alias."""
@@ -121,7 +126,7 @@ def _translated(attempt: Attempt, peer: Peer) -> Translation:
         raise UntranslatableError(f"{peer} takes chat requests only, not {attempt.call.operation}; {ELSEWHERE}")
     target = attempt.target
     try:
-        return translate(
+        return native_request(attempt) or translate(
             attempt.body,
             target.quirks,
             max_output=target.max_output,

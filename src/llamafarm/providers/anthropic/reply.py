@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from llamafarm.providers.decoding import MalformedError, Short, count, decode
+from llamafarm.providers.finishing import is_interruption
 from llamafarm.types import Chunk, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -99,10 +100,12 @@ def decode_message(data: bytes) -> tuple[Message, bytes]:
 
 
 def finish_reason(stop_reason: str, *, calls: bool) -> str:
-    """Give OpenAI's word for why an answer ended; one that is not known is a plain end.
+    """Give OpenAI's word for why an answer ended; one that is not known is a plain end, or says that it was broken off.
 
     `calls`: whether there is a tool call for the caller; the answer in the clothes of one is none.
     """
+    if is_interruption(stop_reason):  # what is no vendor of Anthropic's own may say more than it
+        return stop_reason
     reason = _FINISH.get(stop_reason, "stop")
     return "stop" if reason == "tool_calls" and not calls else reason
 
@@ -145,7 +148,7 @@ class Events:
 
         Raises `MalformedError` where a part is missing that the event must have.
         """
-        chunk = Chunk(raw)
+        chunk = Chunk(self._own_bytes(raw))
         kind = event.type
         opened = event.content_block or (self._open.get(event.index) if event.index is not None else None)
         self.at_vendors_tool = opened is not None and opened.type not in _ANSWER
@@ -167,6 +170,10 @@ class Events:
                 chunk.finish_reason = finish_reason(reason, calls=self._calls > 0)
                 chunk.usage = self._counts.usage
         return chunk
+
+    def _own_bytes(self, raw: bytes) -> bytes:
+        """Give the bytes, unless they tell of a tool call where the caller asked for a text."""
+        return raw if self._answer_tool is None else b""
 
     def _begin(self, block: Block, index: int, chunk: Chunk) -> None:
         opened = self._open[index] = _Open(block.type, data=block.data)
@@ -281,7 +288,7 @@ def chunks_of_message(message: Message, raw: bytes, answer_tool: str | None = No
         raise MalformedError("it has no content")
     if not message.stop_reason:
         raise MalformedError("it has no stop reason")
-    chunk = Chunk(raw)
+    chunk = Chunk(raw if answer_tool is None else b"")
     thinking: list[dict[str, Any]] = []
     calls: list[ToolCall] = []
     for block in message.content:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from llamafarm.errors import UntranslatableError
 from llamafarm.providers.anthropic.messages import conversation_of
 from llamafarm.providers.anthropic.notes import Notes
-from llamafarm.providers.anthropic.thinking import add_thinking
+from llamafarm.providers.anthropic.thinking import add_thinking, fit_budget
 from llamafarm.providers.anthropic.tools import add_tools, answer_format
+from llamafarm.providers.plain import ONLY_ANTHROPIC, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_OUTPUT", "QUIRKS", "Translation", "translate"]
+__all__ = ["DEFAULT_OUTPUT", "QUIRKS", "Translation", "add_sampling", "output_limit", "translate"]
 
 DEFAULT_OUTPUT = 4096
 """Tokens of output asked for where neither the caller nor the model's row gives a limit: Anthropic demands one."""
@@ -23,6 +24,7 @@ QUIRKS = frozenset(
     {
         "always_thinks",
         "no_adaptive_thinking",
+        "no_beginning",
         "no_effort",
         "no_forced_tools",
         "no_json_schema",
@@ -32,26 +34,18 @@ QUIRKS = frozenset(
         "no_thinking_budget",
         "no_xhigh_effort",
         "one_sampler",
+        "system_in_turns",
         "thinks_between_tools",
         "thinks_unasked",
     },
 )
 """The words of `Target.quirks` that this dialect knows; what each means stands in `providers.anthropic`."""
 
-_SAME = (
-    "cache_control",
-    "container",
-    "context_management",
-    "diagnostics",
-    "inference_geo",
-    "mcp_servers",
-    "speed",
-    "user_profile_id",
-)
-"""Fields of Anthropic's own that are sent as they are."""
+_OWN_WORDS = frozenset({"anthropic", "efforts", "none", "pictures"})
+"""What `plain` leaves as it is."""
 _READ = frozenset(
     {
-        *_SAME,
+        *ONLY_ANTHROPIC,
         "model",
         "messages",
         "stream",
@@ -74,12 +68,14 @@ _READ = frozenset(
         "thinking",
         "output_config",
         "user",
+        "safety_identifier",
         "metadata",
         "service_tier",
     },
 )
 _SAYS_NOTHING: Mapping[str, tuple[Any, ...]] = {"store": (False,), "modalities": (["text"],)}
 """Values that ask for nothing, besides None, False, 0 and what is empty."""
+_ASKED_BY_BEING_THERE = ("web_search_options",)
 _MOST_TEMPERATURE = 1.0
 _LEAST_TOP_P_WITH_THINKING = 0.95
 
@@ -105,17 +101,18 @@ def translate(
     """Translate a request. Raises `UntranslatableError` where Anthropic cannot be asked for it."""
     if quirks - QUIRKS:
         raise UntranslatableError(f"{min(quirks - QUIRKS)!r} is not a quirk of the anthropic dialect")
+    notes = Notes()
     given = {name: value for name, value in body.items() if value is not None}
+    given = plain(given, _OWN_WORDS, lambda note: notes.add(note.replace("{model}", "the model")))
     if given.get("n", 1) != 1:
         raise UntranslatableError("n: Anthropic gives one answer to a request; ask again for another")
-    notes = Notes()
-    conversation = conversation_of(given.get("messages"), notes, beginning)
-    limit = _limit(given, max_output, notes)
+    conversation = conversation_of(given.get("messages"), notes, quirks, beginning)
+    limit = output_limit(given, max_output, notes)
     request: dict[str, Any] = {
         "model": given.get("model"),
         "max_tokens": limit if limit is not None else max_output or DEFAULT_OUTPUT,
         "messages": [_short(message) for message in conversation.messages],
-        **{name: given[name] for name in _SAME if name in given},
+        **{name: given[name] for name in ONLY_ANTHROPIC if name in given},
     }
     if conversation.system:
         request["system"] = _short({"content": conversation.system})["content"]
@@ -129,13 +126,16 @@ def translate(
         answer = None
     answer_tool = add_tools(given, request, quirks, notes, used=conversation.tools_used, answer=answer)
     # As asked for, or as a limit of the file has it: what is not raised, for it bounds the cost.
-    add_thinking(given, request, quirks, notes, limited=limit is not None or max_output is not None)
-    _add_sampling(given, request, quirks, notes)
+    limited = limit is not None or max_output is not None
+    fit_budget(given, request, quirks, notes, limited=limited)
+    add_thinking(given, request, quirks, notes, limited=limited)
+    add_sampling(given, request, quirks, notes)
     _add_stop(given, request, notes)
     _add_user(given, request, notes)
     _add_tier(given, request, notes)
     for name, value in given.items():
-        if name not in _READ and value and value not in _SAYS_NOTHING.get(name, ()):
+        asked = bool(value) or name in _ASKED_BY_BEING_THERE
+        if name not in _READ and asked and value not in _SAYS_NOTHING.get(name, ()):
             notes.left_out(" ".join(str(name)[:40].split()))
     return Translation(request, notes.all, answer_tool)
 
@@ -148,7 +148,8 @@ def _short(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _limit(body: dict[str, Any], max_output: int | None, notes: Notes) -> int | None:
+def output_limit(body: Mapping[str, Any], max_output: int | None, notes: Notes) -> int | None:
+    """Give the output limit of a body in OpenAI's format, and no more than the model gives; None: it has none."""
     limits = []
     for name in ("max_completion_tokens", "max_tokens"):
         value = body.get(name)
@@ -175,7 +176,8 @@ def _add_output_config(body: dict[str, Any], request: dict[str, Any]) -> None:
     request["output_config"] = dict(given)
 
 
-def _add_sampling(body: dict[str, Any], request: dict[str, Any], quirks: frozenset[str], notes: Notes) -> None:
+def add_sampling(body: Mapping[str, Any], request: dict[str, Any], quirks: frozenset[str], notes: Notes) -> None:
+    """Put in the sampling parameters of a body that the model takes, in a request that has its `thinking`."""
     names = ("temperature", "top_p", "top_k")
     given: dict[str, int | float] = {name: _number(name, body[name]) for name in names if name in body}
     if "no_temperature" in quirks:
@@ -221,7 +223,7 @@ def _add_user(body: dict[str, Any], request: dict[str, Any], notes: Notes) -> No
         raise UntranslatableError("metadata is no object")
     if set(metadata) - {"user_id"}:
         notes.left_out("metadata", "Anthropic takes only user_id")
-    user = metadata.get("user_id", body.get("user"))
+    user = metadata.get("user_id") or body.get("user") or body.get("safety_identifier")
     if isinstance(user, str) and user:
         request["metadata"] = {"user_id": user}
 

@@ -11,17 +11,36 @@ from typing import Any
 from llamafarm.errors import UntranslatableError
 from llamafarm.providers.anthropic.notes import Notes
 
-__all__ = ["add_thinking"]
+__all__ = ["BUDGETS", "add_thinking", "effort_of", "effort_taken", "fit_budget"]
 
-_BUDGETS = {"low": 1024, "medium": 4096, "high": 16384, "xhigh": 24576, "max": 32000}
+BUDGETS = {"low": 1024, "medium": 4096, "high": 16384, "xhigh": 24576, "max": 32000}
 """Tokens. Above 32,000 the vendor advises against waiting for one answer."""
 _LEAST_BUDGET = 1024
+"""Tokens: the vendor refuses a smaller one."""
 _ANSWER_TOKENS = 1024
 """What a budget leaves for the answer itself, where the limit allows both."""
-_EFFORTS = ("none", "minimal", *_BUDGETS)
-_LEVELS = tuple(_BUDGETS)
+_EFFORTS = ("none", "minimal", *BUDGETS)
+_LEVELS = tuple(BUDGETS)
+_DEFAULT_EFFORT = "high"
+"""What the vendor takes where thinking is asked for and nothing is said of the effort (its page Effort, 2026-11)."""
 _ADAPTIVE = {"type": "adaptive", "display": "summarized"}
 """The summary costs nothing more than none, and shows that the model is at work."""
+
+
+def effort_of(thinking: Any, effort: Any = None) -> str | None:
+    """Give the `reasoning_effort` that a `thinking` and `output_config.effort` stand for; None: for none.
+
+    A budget stands for the least effort that allows as much.
+    """
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
+    if kind in ("disabled", "between_tools"):
+        return "none"
+    if effort is not None:
+        return str(effort)
+    budget = thinking.get("budget_tokens") if kind == "enabled" else None
+    if isinstance(budget, int):
+        return next((level for level, most in BUDGETS.items() if budget <= most), "max")
+    return None if kind is None else _DEFAULT_EFFORT
 
 
 def add_thinking(
@@ -45,6 +64,32 @@ def add_thinking(
         _set(dict(_ADAPTIVE), request, Notes())
 
 
+def fit_budget(
+    body: dict[str, Any], request: dict[str, Any], quirks: frozenset[str], notes: Notes, *, limited: bool
+) -> None:
+    """Fit the caller's own budget to the output limit, or that to it where nothing limits the output.
+
+    The vendor refuses a budget that leaves nothing of `max_tokens`.
+    """
+    thinking = body.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    if not isinstance(thinking, dict) or not isinstance(budget, int) or "no_thinking_budget" in quirks:
+        return
+    limit = request["max_tokens"]
+    if budget < limit or "no_thinking" in quirks:
+        return
+    if not limited:
+        request["max_tokens"] = budget + limit
+        return
+    fitted = max(_LEAST_BUDGET, limit - _ANSWER_TOKENS if limit > 2 * _ANSWER_TOKENS else limit // 2)
+    if fitted >= limit:
+        notes.left_out("thinking", f"max_tokens {limit} leaves no room for it")
+        del body["thinking"]
+        return
+    notes.add(f"thinking.budget_tokens lowered to {fitted}, for max_tokens is {limit}")
+    body["thinking"] = {**thinking, "budget_tokens": fitted}
+
+
 def _add_effort(
     effort: Any, request: dict[str, Any], quirks: frozenset[str], notes: Notes, *, limited: bool, given: bool
 ) -> None:
@@ -54,10 +99,11 @@ def _add_effort(
         if not given:
             _set(_as_taken({"type": "disabled"}, request, quirks, notes), request, notes)
     else:
-        _think(_level(effort, quirks, notes), request, quirks, notes, limited=limited, given=given)
+        _think(effort_taken(effort, quirks, notes), request, quirks, notes, limited=limited, given=given)
 
 
-def _level(effort: str, quirks: frozenset[str], notes: Notes) -> str:
+def effort_taken(effort: str, quirks: frozenset[str], notes: Notes) -> str:
+    """Give the effort nearest to the wanted one that a model takes which takes any."""
     level = "low" if effort == "minimal" else effort
     if level == "max" and "no_max_effort" in quirks:
         level = "high" if "no_xhigh_effort" in quirks else "xhigh"
@@ -81,7 +127,7 @@ def _think(
     if "no_adaptive_thinking" not in quirks:
         _set(dict(_ADAPTIVE), request, notes)
         return
-    budget = _BUDGETS[level]
+    budget = BUDGETS[level]
     if limited:
         budget = min(budget, max(request["max_tokens"] - _ANSWER_TOKENS, min(request["max_tokens"] // 2, budget)))
     if budget < _LEAST_BUDGET:

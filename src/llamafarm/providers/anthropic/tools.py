@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from llamafarm.providers.anthropic.notes import Notes
 
-__all__ = ["add_tools", "answer_format"]
+__all__ = ["add_tools", "answer_format", "is_strict_taken", "unforced"]
 
 _OWN_FIELDS = ("defer_loading", "allowed_callers", "input_examples", "eager_input_streaming")
 _EMPTY_SCHEMA = {"type": "object", "properties": {}}
@@ -76,7 +76,7 @@ def add_tools(
             request["tools"] = [{"name": name, "input_schema": _EMPTY_SCHEMA} for name in used]
             request["tool_choice"] = {"type": "none"}
         return None
-    chosen = _choice(choice, tools)
+    chosen = _choice(choice, tools, notes)
     if answer is not None:
         tool = _answer_tool(answer, tools)
         if not tools or chosen["type"] == "none":
@@ -87,15 +87,30 @@ def add_tools(
         notes.add(
             "response_format json_schema sent as a tool whose arguments are the answer: the model has no other way"
         )
-    if chosen["type"] in ("any", "tool") and "no_forced_tools" in quirks:
-        notes.add(f"tool_choice {chosen['type']} sent as auto: the model cannot be made to call a tool")
-        chosen = {"type": "auto"}
-    if chosen["type"] != "none" and (body.get("parallel_tool_calls") is False or answer is not None):
+    chosen = unforced(chosen, quirks, notes)
+    single = body.get("parallel_tool_calls") is False or answer is not None
+    if chosen["type"] != "none" and (single or (isinstance(choice, dict) and choice.get("disable_parallel_tool_use"))):
         chosen["disable_parallel_tool_use"] = True
     request["tools"] = tools
     if chosen != {"type": "auto"} or choice is not None:
         request["tool_choice"] = chosen
     return tools[-1]["name"] if answer is not None else None
+
+
+def unforced(choice: dict[str, Any], quirks: frozenset[str], notes: Notes) -> dict[str, Any]:
+    """Give a `tool_choice` of Anthropic's as the model takes it, which may not be made to call a tool."""
+    if choice["type"] not in ("any", "tool") or "no_forced_tools" not in quirks:
+        return choice
+    notes.add(f"tool_choice {choice['type']} sent as auto: the model cannot be made to call a tool")
+    return {**{name: value for name, value in choice.items() if name != "name"}, "type": "auto"}
+
+
+def is_strict_taken(quirks: frozenset[str], notes: Notes) -> bool:
+    """Whether a tool may be strict; notes it where it may not."""
+    if "no_json_schema" in quirks:
+        notes.left_out("strict of tools", "the model cannot hold to a schema")
+        return False
+    return True
 
 
 def _answer_tool(answer: dict[str, Any], tools: list[dict[str, Any]]) -> dict[str, Any]:
@@ -131,11 +146,8 @@ def _tool(tool: Any, place: str, quirks: frozenset[str], notes: Notes) -> dict[s
     result = {"name": function["name"], "input_schema": {"type": "object", **schema} if schema else dict(_EMPTY_SCHEMA)}
     if isinstance(function.get("description"), str) and function["description"]:
         result["description"] = function["description"]
-    if function.get("strict"):
-        if "no_json_schema" in quirks:
-            notes.left_out("strict of tools", "the model cannot hold to a schema")
-        else:
-            result |= {"strict": True, "input_schema": _fit(result["input_schema"], "a strict tool", notes)}
+    if function.get("strict") and is_strict_taken(quirks, notes):
+        result |= {"strict": True, "input_schema": _fit(result["input_schema"], "a strict tool", notes)}
     own = {name: tool[name] for name in _OWN_FIELDS if tool.get(name) is not None}
     return {**result, **own, **cache_mark(function), **cache_mark(tool)}
 
@@ -147,7 +159,7 @@ def _legacy_choice(body: dict[str, Any]) -> Any:
     return choice
 
 
-def _choice(choice: Any, tools: list[dict[str, Any]]) -> dict[str, Any]:
+def _choice(choice: Any, tools: list[dict[str, Any]], notes: Notes) -> dict[str, Any]:
     if choice is None:
         return {"type": "auto"}
     if isinstance(choice, str):
@@ -158,6 +170,9 @@ def _choice(choice: Any, tools: list[dict[str, Any]]) -> dict[str, Any]:
     kind = choice.get("type") if isinstance(choice, dict) else None
     if isinstance(choice, dict) and kind in ("auto", "any", "none"):
         return {"type": kind}
+    if kind == "custom":
+        notes.left_out("tool_choice", "Anthropic takes tools with a JSON schema")
+        return {"type": "auto"}
     function = choice.get("function", choice) if isinstance(choice, dict) and kind in ("function", "tool") else None
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or not name:

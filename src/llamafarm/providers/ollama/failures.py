@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llamafarm.errors import AttemptError, ContextExceededError, ModelMissingError, StreamCutError, TransientError
+from llamafarm.errors import (
+    AttemptError,
+    BadRequestError,
+    ContextExceededError,
+    ModelMissingError,
+    StreamCutError,
+    TransientError,
+    UntranslatableError,
+)
 from llamafarm.providers import failures
 from llamafarm.providers.complaints import read_complaint, read_inner
 from llamafarm.providers.decoding import loosely
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["classify", "classify_inner"]
 
 _TOO_LONG = re.compile(r"(?i)exceeds the (?:available )?context (?:length|size)")
+_UNABLE = re.compile(r"(?i)\bdoes not support \w+|missing data required for image input")
+"""How a request is refused that another model may take: one without tools, pictures, fill-in-the-middle …"""
 _INTERNAL = 500
 
 
@@ -37,6 +47,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, peer: Peer) -
     error = failures.classify(status, headers, msgspec.json.encode(said), peer)
     if isinstance(error, TransientError) and status == _INTERNAL and _TOO_LONG.search(str(error)):
         return ContextExceededError(str(error), upstream_status=status)  # some versions' embedding says so with 500
+    if type(error) is BadRequestError and _UNABLE.search(str(error)):
+        return UntranslatableError(str(error), upstream_status=status)
     if isinstance(error, ModelMissingError) and isinstance(said, dict) and "error" in said:
         reason = one_line(read_complaint(said).message, peer.secrets)
         advice = f"fetch it with `ollama pull {peer.model}`"

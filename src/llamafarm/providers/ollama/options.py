@@ -29,6 +29,8 @@ _SAMPLING = (
     "num_keep",
 )
 """Parameters whose name is also that of one of Ollama's options."""
+_SEARCH = "web_search_options"
+"""Asks for something by being there."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _ALL_LAYERS = -1
 
@@ -165,7 +167,7 @@ def _name_of(tool: Any) -> Any:
 def note_left_out(body: Mapping[str, Any], own: frozenset[str], notes: list[str]) -> None:
     """Say of each parameter that has no counterpart that it was left out; `own` are those its operation looks at."""
     for name, value in body.items():
-        if name in _TAKEN or name in own or value in (None, "", [], {}):
+        if name in _TAKEN or name in own or (value in (None, "", [], {}) and not (name == _SEARCH and value == {})):
             continue
         if value is not False or name == "parallel_tool_calls":
             notes.append(f"Ollama does not take {name[:64]}: it was left out")

@@ -7,10 +7,11 @@ error. Under ``local_only`` a model is asked for only once Ollama has said that 
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING
 
 from llamafarm.continuing import Continued
-from llamafarm.errors import AttemptError, UntranslatableError
+from llamafarm.errors import AttemptError, BadRequestError, UntranslatableError
 from llamafarm.providers.failures import Peer
 from llamafarm.providers.ollama.check import read_models, read_version
 from llamafarm.providers.ollama.reply import read_answer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ollama"]
 
+_THINK_REFUSED = re.compile(r"(?i)\bthink\b.{0,20}value|invalid think")
 _OTHER_PATHS = ("/v1", "/api")
 """What people write behind the address for other programs; this one needs the address alone."""
 
@@ -59,11 +61,23 @@ class Ollama:
         async def read(response: Response, peer: Peer, limits: Limits) -> AsyncIterator[Chunk]:
             return await read_answer(response, peer, limits, operation, streamed=streamed)
 
-        events = await exchange(
-            self._transport, home.join(path), encode(body, peer), attempt, streamed=streamed, read=read
-        )
+        async def ask() -> AsyncIterator[Chunk]:
+            data = encode(body, peer)
+            return await exchange(self._transport, home.join(path), data, attempt, streamed=streamed, read=read)
+
+        try:
+            events = await ask()
+        except BadRequestError as error:
+            if not isinstance(body.get("think"), str) or not _THINK_REFUSED.search(str(error)):
+                raise
+            # Up to 0.13 or so only few models may be told how hard to think; the others think or do not.
+            attempt.notes.append(f"think {body['think']} sent as true: {attempt.target.model} takes no other")
+            body["think"] = True
+            events = await ask()
+        if not attempt.beginning:
+            return events
         # Whether a model goes on or begins anew is for its template to say.
-        return Continued(events, attempt.beginning) if attempt.beginning else events
+        return Continued(events, body["messages"][-1]["content"] if "messages" in body else attempt.beginning)
 
     async def _adapt_thinking(self, body: dict[str, Any], attempt: Attempt, home: Endpoint, peer: Peer) -> None:
         """Leave `think` out for a model that would refuse the request for it."""

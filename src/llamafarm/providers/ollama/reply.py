@@ -31,7 +31,7 @@ async def read_answer(
     response: Response, peer: Peer, limits: Limits, operation: Operation, *, streamed: bool
 ) -> AsyncIterator[Chunk]:
     """Give the answer's chunks: as they come, or the one of a plain answer. Raises `AttemptError`."""
-    await require_success(response, peer, classify)
+    await require_success(response, peer, classify, limits=limits)
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type in _NOT_OLLAMA:
         raise _not_an_answer(content_type, peer)

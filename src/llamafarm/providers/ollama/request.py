@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llamafarm.errors import UntranslatableError
 from llamafarm.providers.ollama.messages import Conversation
 from llamafarm.providers.ollama.options import format_of, note_left_out, options_of, think_of, tools_of
+from llamafarm.providers.plain import plain_body
 from llamafarm.types import Operation
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["request_of"]
 
+_OWN_WORDS = frozenset({"efforts", "keep_alive", "none", "options", "pictures", "think"})
+"""What `plain_body` leaves as it is."""
 _CHAT = frozenset({"messages", "tools", "tool_choice", "functions", "function_call"})
 _COMPLETION = frozenset({"prompt", "suffix", "raw"})
 _EMBEDDING = frozenset({"input", "dimensions", "encoding_format"})
@@ -26,6 +30,7 @@ def request_of(attempt: Attempt, peer: Peer, *, streamed: bool) -> tuple[str, di
     A prompt that does not fit is always to be refused (`truncate`, `shift`): cut silently, it would be answered as if
     it had been read. Raises `UntranslatableError` for what Ollama has no way to do.
     """
+    attempt = replace(attempt, body=plain_body(attempt, _OWN_WORDS, peer))
     match attempt.call.operation:
         case Operation.CHAT:
             return "api/chat", _chat(attempt, peer, streamed=streamed)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Facts", "Shown", "is_cloud_name"]
 
 _KEPT_SECONDS = 60.0
-"""So long an answer is believed: a model can be replaced by one of the same name that runs elsewhere."""
+"""So long what a model can do is believed: it can be replaced by another of the same name."""
 _SHOW_SECONDS = 5.0
 _CLOUD_NAMES = ("-cloud", ":cloud")
 
@@ -45,13 +45,13 @@ class Facts:
 
 
 class Shown:
-    """The facts of models, by place and name. One that runs elsewhere is asked about again each time."""
+    """The facts of models, by target. That a model runs here is never believed: it is asked anew for each prompt."""
 
     __slots__ = ("_facts", "_transport")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._facts: dict[tuple[str, str], Facts] = {}
+        self._facts: dict[tuple[object, ...], Facts] = {}
 
     async def require_local(self, attempt: Attempt, home: Endpoint, peer: Peer) -> None:
         """Raise `BlockedError` unless the model is known to run on this machine; other `AttemptError` as it fails."""
@@ -60,7 +60,7 @@ class Shown:
         if is_cloud_name(target.model):
             raise BlockedError(f"{what} {target.model} runs in Ollama's cloud; name a model that it runs here")
         try:
-            facts = await self.of(attempt, home, peer)
+            facts = await self._asked(attempt, home, peer)
         except (BlockedError, ConnectError, ModelMissingError):
             raise
         except AttemptError as error:
@@ -75,19 +75,19 @@ class Shown:
 
     async def of(self, attempt: Attempt, home: Endpoint, peer: Peer) -> Facts:
         """Give a model's facts, asked for now or within the last minute. Raises `AttemptError`."""
-        key = (home.shown, attempt.target.model)
-        known = self._facts.get(key)
+        known = self._facts.get(attempt.target.identity)
         if known is not None and time.monotonic() - known.asked < _KEPT_SECONDS:
             return known
+        return await self._asked(attempt, home, peer)
+
+    async def _asked(self, attempt: Attempt, home: Endpoint, peer: Peer) -> Facts:
         seconds = max(0.0, min(_SHOW_SECONDS, attempt.deadline - time.monotonic()))
         try:
             async with asyncio.timeout(seconds):
                 facts = await self._ask(attempt.target, home, peer)
         except TimeoutError:
             raise AttemptError(f"{peer} said nothing of the model within {seconds:.1f} s") from None
-        self._facts.pop(key, None)
-        if not facts.remote:
-            self._facts[key] = facts
+        self._facts[attempt.target.identity] = facts
         return facts
 
     async def _ask(self, target: Target, home: Endpoint, peer: Peer) -> Facts:

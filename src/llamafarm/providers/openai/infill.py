@@ -10,6 +10,7 @@ import msgspec
 
 from llamafarm.errors import BadReplyError, UntranslatableError
 from llamafarm.providers.complaints import read_inner
+from llamafarm.providers.decoding import MalformedError, count, decode, says_nothing
 from llamafarm.providers.failures import classify_inner
 from llamafarm.providers.requesting import endpoint_of
 from llamafarm.providers.stream import ChunkStream
@@ -38,9 +39,8 @@ class Piece(msgspec.Struct, gc=False):
     content: str = ""
     stop: bool = False
     stop_type: str = ""
-    tokens_predicted: int | None = None
-    tokens_evaluated: int | None = None
-    tokens_cached: int = 0
+    tokens_predicted: Any = None
+    tokens_evaluated: Any = None
     error: msgspec.Raw = msgspec.Raw()
 
 
@@ -75,10 +75,10 @@ async def read_infill(response: Response, target: Target, peer: Peer) -> Chunk:
     """Read a plain answer into the one chunk it is. Raises `BadReplyError` where it is not one, or not complete."""
     body = await response.read(PLAIN_BODY_LIMIT)
     try:
-        piece = _piece.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        piece, body = decode(_piece, body)
+    except MalformedError as error:
         raise BadReplyError(f"{peer} answered what is no answer ({error}); is this llama-server?") from None
-    if piece.error:
+    if not says_nothing(piece.error):
         raise classify_inner(read_inner(body), peer)
     if not piece.stop:
         raise BadReplyError(f"{peer} gave an answer without its end: it may be cut short")
@@ -99,11 +99,11 @@ class InfillStream(ChunkStream):
         if not data or data == b"[DONE]":
             return
         try:
-            piece = _piece.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            piece, data = decode(_piece, data)
+        except MalformedError as error:
             self._skip(error)
             return
-        if piece.error:
+        if not says_nothing(piece.error):
             self._fail(classify_inner(read_inner(data), self._peer, begun=self._begun))
             return
         self._give(_chunk(piece, self._target))
@@ -116,8 +116,9 @@ def _chunk(piece: Piece, target: Target) -> Chunk:
     if piece.stop:
         finish = "length" if piece.stop_type == "limit" else "stop"
     usage = None
-    if piece.stop and piece.tokens_predicted is not None and piece.tokens_evaluated is not None:
-        usage = Usage(piece.tokens_evaluated, piece.tokens_predicted)
+    given, made = count(piece.tokens_evaluated), count(piece.tokens_predicted)
+    if piece.stop and given is not None and made is not None:
+        usage = Usage(given, made)
     event: Mapping[str, Any] = {
         "id": "cmpl-infill",
         "object": "text_completion",

@@ -12,6 +12,7 @@ Where a vendor deviates from it, `Target.quirks` says so by these words:
 ``thinks_unless_told``       it reasons unless `reasoning_effort` is ``none``, and then refuses them and `logprobs`
 ``no_penalties``             `frequency_penalty` and `presence_penalty` are left out
 ``no_stop``                  `stop` is left out
+``few_stops``                of `stop` only four sequences are sent
 ``no_seed``                  `seed` is left out
 ``no_top_k``                 `top_k` is left out
 ``no_logprobs``              `logprobs` and `top_logprobs` are left out
@@ -36,7 +37,12 @@ Where a vendor deviates from it, `Target.quirks` says so by these words:
 ``echoes_beginning``         an answer that goes on from a given beginning repeats it
 ``no_trailing_space``        such a beginning must not end in white space
 ``stores``                   keeps requests unless told `store: false`; changes nothing here, planning reads it
+``resells``                  has others answer, and takes in `provider` who may; changes nothing here, planning reads it
 ============================ ===========================================================================================
+
+What other formats have and OpenAI's has not is said in OpenAI's words (`providers.plain`), unless the target is known
+to take it: ``takes_cache_control``, ``takes_thinking`` (on and off), ``takes_custom_tools`` (and `allowed_tools`), with
+``takes_pictures_from_tools`` pictures in the results of tools; ``takes_unknown``: nobody knows what it takes.
 """
 
 from __future__ import annotations
@@ -48,7 +54,7 @@ from llamafarm.providers.failures import Peer
 from llamafarm.providers.openai.check import read_models
 from llamafarm.providers.openai.infill import AsCompletion, InfillStream, infill_body, infill_endpoint, read_infill
 from llamafarm.providers.openai.reply import read_whole, require_answer
-from llamafarm.providers.openai.request import body_of, given_to, place_of
+from llamafarm.providers.openai.request import begun_by, body_of, given_to, goes_on, place_of
 from llamafarm.providers.openai.stream import OpenAIStream
 from llamafarm.providers.requesting import Whole, check, encode, exchange, require_success
 from llamafarm.types import Operation
@@ -81,7 +87,7 @@ class OpenAI:
         streamed = call.stream and call.operation in _STREAMED
 
         async def read(response: Response, peer: Peer, limits: Limits) -> AsyncIterator[Chunk]:
-            await require_answer(response, peer, endpoint, streamed=streamed)
+            await require_answer(response, peer, limits, endpoint, streamed=streamed)
             if streamed:
                 return OpenAIStream(response, peer, limits)
             return Whole(*await read_whole(response, call, peer, endpoint))
@@ -90,17 +96,17 @@ class OpenAI:
         events = await exchange(self._transport, endpoint, body, attempt, streamed=streamed, read=read)
         if call.operation is Operation.COMPLETION and attempt.target.fim == "fim":
             events = AsCompletion(events)
-        if not attempt.beginning:
+        if not attempt.beginning and not (goes_on(attempt) and "echoes_beginning" in attempt.target.quirks):
             return events
-        given, cut = given_to(attempt)
-        return Continued(events, given, cut=cut, echoes="echoes_beginning" in attempt.target.quirks)
+        _, cut = given_to(attempt)
+        return Continued(events, begun_by(attempt), cut=cut, echoes="echoes_beginning" in attempt.target.quirks)
 
     async def _infill(self, attempt: Attempt) -> AsyncIterator[Chunk]:
         target, streamed = attempt.target, attempt.call.stream
         endpoint = infill_endpoint(target)
 
         async def read(response: Response, peer: Peer, limits: Limits) -> AsyncIterator[Chunk]:
-            await require_success(response, peer)
+            await require_success(response, peer, limits=limits)
             if streamed:
                 return InfillStream(response, target, peer, limits)
             return Whole(await read_infill(response, target, peer))

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from llamafarm.providers.plain import UNKNOWN, plain_body
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from llamafarm.types import Attempt
 
     Body = dict[str, Any]
     Note = Callable[[str], None]
     Change = Callable[[Body, Note], Body]
 
-__all__ = ["QUIRKS", "adapt"]
+__all__ = ["QUIRKS", "TAKES", "adapt", "said_plainly"]
 
+_MOST_STOPS = 4
 _SAMPLING = ("temperature", "top_p")
 _LOGPROBS = ("logprobs", "top_logprobs")
 _REFUSED = "{model} does not take it"
@@ -87,6 +92,14 @@ def _no_forced_tool(body: Body, note: Note) -> Body:
     return {**body, "tool_choice": "auto"}
 
 
+def _few_stops(body: Body, note: Note) -> Body:
+    stop = body.get("stop")
+    if not isinstance(stop, list | tuple) or len(stop) <= _MOST_STOPS:
+        return body
+    note(f"stop after the first {_MOST_STOPS} left out: {{model}} takes no more")
+    return {**body, "stop": list(stop[:_MOST_STOPS])}
+
+
 def _no_json_schema(body: Body, note: Note) -> Body:
     """Ask for any JSON object, and put the schema where the model still reads it."""
     wanted = body.get("response_format")
@@ -148,6 +161,7 @@ QUIRKS: Mapping[str, Change] = {
     "thinks_unless_told": _thinking(usually=True),
     "no_penalties": _drop("frequency_penalty", "presence_penalty"),
     "no_stop": _drop("stop"),
+    "few_stops": _few_stops,
     "no_seed": _drop("seed"),
     "no_top_k": _drop("top_k"),
     "no_logprobs": _drop(*_LOGPROBS),
@@ -172,10 +186,33 @@ QUIRKS: Mapping[str, Change] = {
         _with_one_reasoning, "the reasoning of earlier answers sent as reasoning: {model} takes only that"
     ),
     "stores": _same,
+    "resells": _same,
     "echoes_beginning": _same,
     "no_trailing_space": _same,
 }
 """The words of `Target.quirks` that this dialect knows; what each means stands in `providers.openai`."""
+
+
+TAKES: Mapping[str, frozenset[str]] = {
+    "takes_cache_control": frozenset({"cache_control"}),
+    "takes_custom_tools": frozenset({"custom"}),
+    "takes_pictures_from_tools": frozenset({"pictures"}),
+    "takes_thinking": frozenset({"thinking"}),
+    "takes_unknown": UNKNOWN,
+}
+"""Words of `Target.quirks` for what of other formats a target takes, in those of `providers.plain`."""
+_SWITCHED = frozenset({"thinks_unless_told", "thinks_when_asked"})
+"""Quirks of models that `reasoning_effort: none` keeps from reasoning."""
+
+
+def said_plainly(attempt: Attempt, who: object) -> dict[str, Any]:
+    """Give an attempt's body in OpenAI's words, as its target takes them. Raises `UntranslatableError`."""
+    quirks, supports = attempt.target.quirks, attempt.target.supports
+    takes: frozenset[str] = frozenset().union(*(TAKES[word] for word in quirks & TAKES.keys()))
+    if quirks & _SWITCHED:
+        takes |= {"none"}
+    reasons = "no_reasoning_effort" not in quirks and (supports is None or "reasoning" in supports)
+    return plain_body(attempt, takes, who, reasons=reasons)
 
 
 def adapt(
@@ -190,8 +227,8 @@ def adapt(
         if notes is not None:
             notes.append(sentence.replace("{model}", model))
 
-    for word in sorted(quirks):
+    for word in sorted(quirks - TAKES.keys()):
         if word not in QUIRKS:
-            raise ValueError(f"{word!r} is not a quirk of the openai dialect; it knows {', '.join(QUIRKS)}")
+            raise ValueError(f"{word!r} is not a quirk of the openai dialect; it knows {', '.join([*QUIRKS, *TAKES])}")
         body = QUIRKS[word](body, note)
     return body

@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from llamafarm.providers.failures import Peer
+    from llamafarm.providers.stream import Limits
     from llamafarm.transport import Endpoint, Response
     from llamafarm.types import Call
 
 __all__ = ["read_whole", "require_answer"]
 
 
-async def require_answer(response: Response, peer: Peer, endpoint: Endpoint, *, streamed: bool) -> None:
+async def require_answer(response: Response, peer: Peer, limits: Limits, endpoint: Endpoint, *, streamed: bool) -> None:
     """Raise what the status, or the content type, says against an answer."""
-    await require_success(response, peer)
+    await require_success(response, peer, limits=limits)
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == "text/html" or (not streamed and content_type == "text/event-stream"):
         raise _not_an_answer(content_type, peer, endpoint)
@@ -75,8 +76,6 @@ def _completion(body: bytes, peer: Peer) -> list[Chunk]:
         raise MalformedError("it has no choices")
     if not all(choice.finish_reason for choice in reply.choices):
         raise BadReplyError(f"{peer} gave an answer without a finish reason: it may be cut short")
-    if any(choice.finish_reason == "error" for choice in reply.choices):  # OpenRouter: its own upstream failed
-        raise BadReplyError(f"{peer} ended its answer with an error")
     chunks = whole_chunks(reply, raw)
     if chunks[0].index != 0:
         given = ", ".join(str(chunk.index) for chunk in chunks)

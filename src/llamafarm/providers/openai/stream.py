@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from llamafarm.providers.complaints import read_inner
 from llamafarm.providers.decoding import MalformedError
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from llamafarm.providers.failures import Peer
     from llamafarm.providers.stream import Limits
     from llamafarm.transport import Event, Response
+    from llamafarm.types import Chunk
 
 __all__ = ["OpenAIStream"]
 
@@ -44,7 +47,14 @@ class OpenAIStream(ChunkStream):
             self._fail(classify_inner(complaint, self._peer, begun=self._begun))
             return
         for chunk in chunks_of(reply, raw):
-            if chunk.finish_reason == "error":  # OpenRouter's word for an upstream of its own that failed
-                self._fail(self._cut("ended its answer with an error"))
-                return
             self._give(chunk)
+
+    def _unfinished(self, chunk: Chunk) -> bytes:
+        if not chunk.raw:
+            return b""
+        event: dict[str, Any] = msgspec.json.decode(chunk.raw)
+        choices = [
+            {**choice, "finish_reason": None} if (choice.get("index") or 0) == chunk.index else choice
+            for choice in event["choices"]
+        ]
+        return msgspec.json.encode({**event, "choices": choices})

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llamafarm.providers.decoding import Short, count, decode
+from llamafarm.providers.decoding import Short, count, decode, says_nothing
+from llamafarm.providers.finishing import finish_of
 from llamafarm.types import Chunk, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -31,12 +32,20 @@ class Function(msgspec.Struct, gc=False):
     arguments: str | dict[str, Any] | None = None
 
 
+class Custom(msgspec.Struct, gc=False):
+    """The custom tool of a tool call, or a piece of it: what it is given is text."""
+
+    name: str | None = None
+    input: str | None = None
+
+
 class ToolPiece(msgspec.Struct, gc=False):
     """A tool call, or in a stream a piece of one. Gemini leaves the index out."""
 
     index: int | None = None
     id: str | None = None
     function: Function | None = None
+    custom: Custom | None = None
 
 
 class Part(msgspec.Struct, gc=False):
@@ -103,13 +112,8 @@ def is_error(reply: Completion | Embeddings) -> bool:
     """Whether it is an error in the place of an answer."""
     if isinstance(reply, Completion) and reply.x_groq is not None and reply.x_groq.error:
         return True
-    return reply.object == "error" or bytes(reply.error) not in _NO_ERROR
+    return reply.object == "error" or not says_nothing(reply.error)
 
-
-_NO_ERROR = (b"", b"null", b"{}", b'""', b"false")
-
-_ENDS = {"eos": "stop", "eos_token": "stop", "stop_sequence": "stop"}
-"""What Together and TGI call a proper end."""
 
 _completion = msgspec.json.Decoder(Completion)
 _embeddings = msgspec.json.Decoder(Embeddings)
@@ -129,13 +133,13 @@ def decode_embeddings(data: bytes) -> tuple[Embeddings, bytes]:
 
 
 def chunks_of(reply: Completion, raw: bytes) -> list[Chunk]:
-    """Give a chunk a choice; the first carries the bytes and the usage. There is always one."""
+    """Give a chunk a choice; the first carries the bytes, the last the usage of them all. There is always one."""
     usage = _usage_in(reply)
     if not reply.choices:
         return [Chunk(raw, usage=usage)]
     chunks = [_chunk(choice) for choice in reply.choices]
     chunks[0].raw = raw
-    chunks[0].usage = usage
+    chunks[-1].usage = usage
     return chunks
 
 
@@ -156,20 +160,20 @@ def whole_chunks(reply: Completion, raw: bytes) -> list[Chunk]:
 
 
 def _chunk(choice: Choice) -> Chunk:
-    ended = choice.finish_reason or None
-    chunk = Chunk(finish_reason=_ENDS.get(ended, ended) if ended else None, index=choice.index or 0)
+    ended = choice.finish_reason
+    chunk = Chunk(finish_reason=finish_of(ended) if ended else None, index=choice.index or 0)
     message = choice.delta or choice.message
     if message is None:
         chunk.text = choice.text or ""
         return chunk
     content = message.content
     if isinstance(content, str):
-        chunk.text = content or message.refusal or ""
+        chunk.text = content
     elif content:
         chunk.text = "".join(part.text or "" for part in content)
         chunk.reasoning = "".join(_thinking(part) for part in content)
-    else:
-        chunk.text = message.refusal or ""
+    if not chunk.text and message.refusal:
+        chunk.text, chunk.refusal = message.refusal, True
     # Some servers send both names with the same text.
     chunk.reasoning = message.reasoning_content or message.reasoning or chunk.reasoning
     if message.tool_calls:
@@ -187,11 +191,14 @@ def _thinking(part: Part) -> str:
 
 
 def _tool_call(place: int, piece: ToolPiece) -> ToolCall:
+    index = place if piece.index is None else piece.index
+    custom = piece.custom
+    if custom is not None:
+        return ToolCall(index, piece.id or "", custom.name or "", custom.input or "", "custom")
     function = piece.function or Function()
     arguments = function.arguments
     if isinstance(arguments, dict):
         arguments = msgspec.json.encode(arguments).decode()
-    index = place if piece.index is None else piece.index
     return ToolCall(index, piece.id or "", function.name or "", arguments or "")
 
 

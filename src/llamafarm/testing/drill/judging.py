@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llamafarm.errors import AllFailedError, StreamCutError
-from llamafarm.planning.timing import limits_of, recovery_of
+from llamafarm.errors import AllFailedError, StreamCutError, TransientError
+from llamafarm.planning.timing import limits_of, pause_before, recovery_of
 from llamafarm.stages.recover import can_continue
 from llamafarm.testing.drill.report import FaultRow, RuleRow
 from llamafarm.transport.faulty import InjectedFault
+from llamafarm.types import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from llamafarm.errors import LlamaFarmError
     from llamafarm.planning import Explanation
@@ -77,15 +78,16 @@ def judge_last(cell: Cell, promises: Promises) -> FaultRow:
     wanted = [target for target in cell.route.wanted if target.identity != cell.target.identity]
     accepted = promises.allow_missing_keys and all(map(lacks_key, wanted))
     note = f"nobody can take over: {'; '.join(cell.unfit)}" if cell.unfit else _NOBODY
-    ok = False if cell.unfit and not accepted else None
-    return FaultRow(cell.target.name, cell.fault, cell.streamed, _names(cell), ok, note=note)
+    alone = len(cell.order) == 1  # behind others that can be fallen back to, it is the last as any order has one
+    ok = False if cell.unfit and alone and not accepted else None
+    return FaultRow(cell.target.name, cell.fault, cell.streamed, _names(cell), ok, note=note, rule=cell.route.rule)
 
 
 def judge_cell(cell: Cell, outcome: Outcome, promises: Promises, *, seconds: float) -> FaultRow:
     """Judge what became of a request; `seconds` is what the faulty target's timers were shortened to."""
     ok, note = _verdict(cell, outcome, promises)
-    if cell.fault is InjectedFault.TIMEOUT and ok:
-        note = f"shortened to {seconds:g} s from {_configured(cell, outcome.call):.3g} s"
+    if ok:
+        note = "; ".join(filter(None, (note, *_spared(cell, outcome, seconds))))
     return FaultRow(
         cell.target.name,
         cell.fault,
@@ -96,7 +98,44 @@ def judge_cell(cell: Cell, outcome: Outcome, promises: Promises, *, seconds: flo
         ms=outcome.ms,
         cost_usd=outcome.cost_usd(cell.order[cell.place if cell.fault is InjectedFault.CUT else cell.place + 1 :]),
         note=note,
+        rule=cell.route.rule,
     )
+
+
+def _spared(cell: Cell, outcome: Outcome, seconds: float) -> Iterator[str]:
+    """Say what would have taken longer outside of a test."""
+    configured = _configured(cell, outcome.call)
+    if cell.fault is InjectedFault.TIMEOUT and configured > seconds and not _is_overtaken(cell, outcome):
+        yield f"shortened to {seconds:g} s from {configured:.3g} s"
+    pauses = sum(_pauses(cell, outcome))
+    if pauses:
+        yield f"left out: pauses of up to {pauses:.3g} s between tries"
+
+
+def _pauses(cell: Cell, outcome: Outcome) -> Iterator[float]:
+    """Give the longest that each pause between the tries could have been, at targets that failed on purpose."""
+    optimization = cell.route.routing.strategy.optimization
+    waited = 0.0
+    for target in cell.order[: cell.place + 1]:
+        attempt = Attempt(outcome.call, target, {}, deadline=0.0, last=False)
+        for retry in range(1, sum(record.target == target.name for record in outcome.attempts)):
+            pause = pause_before(
+                retry,
+                TransientError("made to fail"),
+                attempt,
+                optimization.retry_policy,
+                now=waited,
+                deadline=optimization.timeout_seconds,
+            )
+            if pause is None:  # then it would not have been tried again
+                break
+            waited += pause
+            yield pause
+
+
+def _is_overtaken(cell: Cell, outcome: Outcome) -> bool:
+    """Tell whether the target with the fault was left for another one before the fault showed."""
+    return any(record.target == cell.target.name and record.outcome == "abandoned" for record in outcome.attempts)
 
 
 def _names(cell: Cell) -> tuple[str, ...]:
@@ -109,6 +148,8 @@ def _verdict(cell: Cell, outcome: Outcome, promises: Promises) -> tuple[bool | N
             if cell.fault is InjectedFault.CUT:
                 return None, "its answer came in one piece, and could not be cut"
             return False, "it answered in spite of the fault"
+        if _is_overtaken(cell, outcome):
+            return True, f"{outcome.answer.target} was asked as well (hedge_after), and was first"
         return True, _how(cell, outcome) if cell.fault is InjectedFault.CUT else ""
     if cell.fault is not InjectedFault.CUT or not outcome.attempts or outcome.attempts[-1].target != cell.target.name:
         return False, outcome.failure(cell.order[: cell.place + (cell.fault is not InjectedFault.CUT)])
@@ -132,12 +173,15 @@ def _cut(cell: Cell, outcome: Outcome, promises: Promises) -> tuple[bool, str]:
     behind = cell.order[cell.place + 1 :]
     if can_continue(outcome.call) and any(target.prefill is not None for target in behind):
         return False, outcome.failure(cell.order[: cell.place])
-    why = "none of those behind it can" if can_continue(outcome.call) else "nobody can with such an answer"
-    advice = "stream_recovery: buffer would keep it whole, as would a target that can go on"
+    if can_continue(outcome.call):
+        why = "none of those behind it can go on with the answer"
+        advice = "stream_recovery: buffer would keep it whole, as would a target that can go on"
+    else:
+        why, advice = "nobody can go on with such an answer", "stream_recovery: buffer would keep it whole"
     promised = cell.target.stream_recovery or ("continue" if promises.continues else None)
     if promised == "continue":
-        return False, f"stream_recovery is continue, and {why} go on: {advice}"
-    return True, f"the stream ends with a clear error, for {why} go on: {advice}"
+        return False, f"stream_recovery is continue, and {why}: {advice}"
+    return True, f"the stream ends with a clear error, for {why}: {advice}"
 
 
 def _configured(cell: Cell, call: Call) -> float:

@@ -70,7 +70,9 @@ def _cases(report: Report) -> Iterable[_Case]:
         yield "targets", f"{target.name} ({target.model})", target.ms, target.ok, said
     for fault in report.faults:
         kind = f"{fault.fault}, streamed" if fault.streamed else str(fault.fault)
-        yield "faults", f"{fault.target}: {kind} in {' > '.join(fault.order)}", fault.ms, fault.ok, fault.note
+        decided = f" by {fault.rule}" if fault.rule else ""
+        title = f"{fault.target}: {kind} in {' > '.join(fault.order)}{decided}"
+        yield "faults", title, fault.ms, fault.ok, fault.note
     for rule in report.rules:
         yield "rules", f"{rule.condition} -> {rule.target}", rule.ms, rule.ok, rule.note
     if report.refused is not None:

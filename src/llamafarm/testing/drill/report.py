@@ -48,6 +48,8 @@ class FaultRow:
     cost_usd: float | None = None
     """Of what was really sent."""
     note: str = ""
+    rule: str = ""
+    """The condition of the rule that decided where the request could go; empty: none did."""
 
 
 @dataclass(frozen=True, slots=True)

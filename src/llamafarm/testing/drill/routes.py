@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llamafarm.testing.drill.sample import Sample
     from llamafarm.types import Call, Target
 
-__all__ = ["Cell", "Route", "RuleCase", "cells_of", "mapped", "routes_of", "rule_cases"]
+__all__ = ["Cell", "Route", "RuleCase", "cells_of", "mapped", "narrowed", "routes_of", "rule_cases"]
 
 _PLAIN = (
     InjectedFault.REFUSED,
@@ -51,6 +51,8 @@ class Route:
     now: datetime
     wanted: tuple[Target, ...]
     """In order, also those that are not eligible for it."""
+    rule: str = ""
+    """The condition of the rule that the request is made for; empty: no rule holds for it."""
 
     def explain(self, *, stream: bool) -> tuple[Call, Explanation]:
         """Make the call and plan it; nobody's health counts, and the spreading of load always draws the first."""
@@ -106,6 +108,11 @@ def mapped(routing: Routing, change: Callable[[Target], Target]) -> Routing:
     )
 
 
+def narrowed(routing: Routing, order: tuple[Target, ...]) -> Routing:
+    """Give what is left of a routing for requests that name their target: this order, and no rule."""
+    return dataclasses.replace(routing, targets=order, order=order, rules=(), tagged={}, balanced=())
+
+
 def rule_cases(routing: Routing, now: datetime, prompts: Sequence[str] = ()) -> Iterator[RuleCase]:
     """Find a request for each rule, in the order they are asked."""
     conditions = [rule.condition for rule in routing.rules]
@@ -126,7 +133,7 @@ def routes_of(routing: Routing, cases: Iterable[RuleCase], now: datetime) -> Ite
     for case in cases:
         if case.found.sample is not None and not case.found.taken_by:
             own = case.found.sample
-            yield Route(routing, own, own.moment(now), behind(case.rule, routing.order))
+            yield Route(routing, own, own.moment(now), behind(case.rule, routing.order), case.rule.condition.text)
 
 
 def _picks(routing: Routing) -> Iterator[Routing]:
@@ -154,7 +161,7 @@ def cells_of(routes: Iterable[Route]) -> Iterator[Cell]:
         for place in range(max(len(plan.order) for *_, plan in modes)):
             for streamed, faults, call, plan in modes:
                 for fault in faults if place < len(plan.order) else ():
-                    cell = _cell(route, call, plan.order, place, fault, streamed=streamed)
+                    cell = _cell(route, call, plan, place, fault, streamed=streamed)
                     key = _key(cell, call)
                     if key not in seen:
                         seen.add(key)
@@ -174,22 +181,17 @@ def _key(cell: Cell, call: Call) -> tuple[object, ...]:
     return (cell.fault, cell.streamed, following, cell.unfit, needs if cell.fault is InjectedFault.CUT else ())
 
 
-def _cell(
-    route: Route, call: Call, order: tuple[Target, ...], place: int, fault: InjectedFault, *, streamed: bool
-) -> Cell:
-    strategy = route.routing.strategy
+def _cell(route: Route, call: Call, plan: Explanation, place: int, fault: InjectedFault, *, streamed: bool) -> Cell:
+    strategy, order = route.routing.strategy, plan.order
     sent = order[place if fault is InjectedFault.CUT else place + 1 :]
-    unfit = _unfit(route, call, order) if place == len(order) - 1 else ()
+    unfit = _unfit(route, plan) if place == len(order) - 1 else ()
     worst = 0 if place == len(order) - 1 else money.worst_of(sent, call, strategy)
     return Cell(route, order, place, fault, streamed, worst, unfit)
 
 
-def _unfit(route: Route, call: Call, order: tuple[Target, ...]) -> tuple[str, ...]:
+def _unfit(route: Route, plan: Explanation) -> tuple[str, ...]:
     """Say why targets that the file has for a request are no help where only one is left."""
-    if len(order) > 1:
-        return ()
-    eligible = {target.identity for target in order}
-    plan = planning.explain(route.routing, call, planning.Snapshot(route.now))
+    eligible = {target.identity for target in plan.order}
     reasons = {verdict.target.identity: verdict.reasons for verdict in plan.verdicts}
     return tuple(
         f"{target.name}: {', '.join(reasons.get(target.identity) or target.barred)}"

@@ -19,10 +19,11 @@ from llamafarm.farm.upstreams import Upstreams, dialects
 from llamafarm.health import Health
 from llamafarm.pipeline import compose
 from llamafarm.planning import money
-from llamafarm.testing.drill.calling import call_for, uncalled, with_fake_key
+from llamafarm.planning.plan import named_order
+from llamafarm.testing.drill.calling import Uncalled, call_for, uncalled, with_fake_key
 from llamafarm.testing.drill.judging import Outcome, Promises, judge_cell, judge_last, judge_rule, judge_unmade
 from llamafarm.testing.drill.report import Report, TargetRow
-from llamafarm.testing.drill.routes import cells_of, mapped, routes_of, rule_cases
+from llamafarm.testing.drill.routes import cells_of, mapped, narrowed, routes_of, rule_cases
 from llamafarm.testing.drill.upstreams import FaultyUpstreams
 from llamafarm.testing.fake_provider import FakeProvider
 from llamafarm.transport.faulty import InjectedFault
@@ -74,7 +75,8 @@ class Drill:
 
     With `dry_run` a fake (`fake`, if it is to answer in another way) stands in the place of every target: no network,
     no key, no model; planning, the stages and health are the real ones. `prompts` are tried for rules that no prompt
-    can be made for. Making it raises CostLimitError for a strategy that refuses to send.
+    can be made for. `model` narrows it to the order that a call takes that names this target, alias or model. Making it
+    raises CostLimitError for a strategy that refuses to send, and UnknownModelError.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Drill:
         dry_run: bool = False,
         promises: Promises | None = None,
         prompts: Sequence[str] = (),
+        model: str | None = None,
         environment: Mapping[str, str] | None = None,
         hardware: Hardware | None = None,
         progress: Callable[[Progress], None] | None = None,
@@ -93,12 +96,16 @@ class Drill:
         self._strategy = strategy
         self._dry_run = dry_run
         self._promises = promises or Promises()
-        self._real = None if dry_run else Upstreams(strategy, progress)
+        self._real = None if dry_run else Upstreams(strategy.constraints.privacy_mode, progress)
         self._upstreams: Mapping[str, Upstream] = self._real or dict.fromkeys(dialects(), fake or FakeProvider())
         self._seconds = _SHORTENED_DRY if dry_run else _SHORTENED
         environment = os.environ if environment is None else environment
         farm = Farm(strategy, environment=environment, upstreams=self._upstreams, hardware=hardware)
-        self._routing = mapped(farm.routing, with_fake_key) if dry_run else farm.routing
+        routing = farm.routing
+        if model is not None and model != strategy.name:
+            routing = narrowed(routing, named_order(routing, model))
+        self._notes = tuple(_doubles(farm.routing))
+        self._routing = mapped(routing, with_fake_key) if dry_run else routing
         self._short = mapped(self._routing, _bounded)
         self._now = datetime.now(UTC if strategy.timezone == "UTC" else ZoneInfo(strategy.timezone))
         self._rules: list[RuleCase] = list(rule_cases(self._routing, self._now, prompts))
@@ -108,7 +115,7 @@ class Drill:
 
     def extent(self) -> Extent:
         """Count what `run` sends, and bound what that costs."""
-        tasks = [self._target_task(target) for target in self._routing.targets if not uncalled(target)]
+        tasks = [self._target_task(target) for target in self._routing.targets if not self._uncalled(target)]
         tasks += [task for case in self._rules if (task := self._rule_task(case)) is not None]
         plans = [task.plan for task in tasks if task.plan.refusal is None]
         cells = [cell for cell in self._cells if not cell.is_last]
@@ -156,13 +163,13 @@ class Drill:
             tuple(targets),
             tuple(faults),
             tuple(rules),
-            tuple(_lonely(self._routing)),
+            (*self._notes, *_lonely(self._routing)),
             refused,
         )
 
     async def _call(self, target: Target) -> TargetRow:
         row = TargetRow(target.name, target.provider, target.model, ok=False, outcome="failed")
-        reason = uncalled(target)
+        reason = self._uncalled(target)
         if reason is not None:
             excused = (reason.outcome == "no key" and self._promises.allow_missing_keys) or (
                 reason.outcome != "no key" and target.identity not in self._needed()
@@ -183,6 +190,17 @@ class Drill:
             cost_usd=outcome.answer.cost_usd,
         )
 
+    def _uncalled(self, target: Target) -> Uncalled | None:
+        """Say why a target cannot be called, or is not, also where it is this one request that it cannot take."""
+        reason = uncalled(target)
+        plan = self._target_task(target).plan if reason is None else None
+        if plan is None or plan.refusal is None:
+            return reason
+        reasons = (
+            v.reasons for v in plan.verdicts if (v.target.identity, v.target.name) == (target.identity, target.name)
+        )
+        return Uncalled("barred", "; ".join(next(reasons, ())) or str(plan.refusal))
+
     def _needed(self) -> frozenset[object]:
         """Name the targets that some request is meant to reach without naming them."""
         routing = self._routing
@@ -194,7 +212,10 @@ class Drill:
             return judge_last(cell, self._promises)
         faults = {target.identity: InjectedFault.REFUSED for target in cell.order[: cell.place]}
         faults[cell.target.identity] = cell.fault
-        routing = mapped(cell.route.routing, partial(_quick, faults=faults, seconds=self._seconds))
+        routing = mapped(
+            cell.route.routing,
+            partial(_quick, faults=faults, seconds=self._seconds, ttft=self._strategy.optimization.ttft_timeout),
+        )
         call = cell.route.sample.call(stream=cell.streamed)
         outcome = await self._ask(call, routing, faults, cell.route.now)
         return judge_cell(cell, outcome, self._promises, seconds=self._seconds)
@@ -245,15 +266,34 @@ def _bounded(target: Target) -> Target:
     return target if target.timeout <= _LONGEST else dataclasses.replace(target, timeout=_LONGEST)
 
 
-def _quick(target: Target, *, faults: Mapping[tuple[object, ...], InjectedFault], seconds: float) -> Target:
-    """Shorten the timers of a target that fails on purpose; one whose real answer is cut keeps those of an answer."""
+def _quick(
+    target: Target, *, faults: Mapping[tuple[object, ...], InjectedFault], seconds: float, ttft: float | None
+) -> Target:
+    """Shorten the timers of a target that fails on purpose; one whose real answer is cut keeps those of an answer.
+
+    `ttft` are the seconds that the strategy gives a first token. Nobody is asked beside one whose answer is to be cut:
+    whoever answers first, the cut has to be seen.
+    """
     fault, target = faults.get(target.identity), _bounded(target)
     if fault is None:
         return target
     quick = dataclasses.replace(target, retry_delay=_RETRY_PAUSE)
+    if fault is InjectedFault.CUT:
+        return dataclasses.replace(quick, hedge_after="off")
     if fault is not InjectedFault.TIMEOUT:
         return quick
-    return dataclasses.replace(quick, timeout=min(target.timeout, seconds), ttft_timeout=seconds)
+    first = target.ttft_timeout or ttft or seconds
+    return dataclasses.replace(quick, timeout=min(target.timeout, seconds), ttft_timeout=min(first, seconds))
+
+
+def _doubles(routing: Routing) -> Iterable[str]:
+    """Say which entries of the chain are targets that the order has already, and so no fallback for it."""
+    names = {target.name for target in routing.order}
+    same = {target.identity: target.name for target in routing.order}
+    for entry in routing.strategy.fallback_chain:
+        if entry.name not in names:
+            first = same[routing.named[entry.name].identity]
+            yield f"{entry.name} is the same target as {first} (address, key and model): it stands in for nobody"
 
 
 def _lonely(routing: Routing) -> Iterable[str]:

@@ -118,9 +118,9 @@ class Sample:
     @property
     def summary(self) -> str:
         """Describe it in one line: what of it a rule could have asked for."""
-        text = " ".join(self._filled(0).split())
-        size = len(text)
-        shown = text if size <= _SHOWN else f"{text[:_SHOWN]}… ({size} characters)"
+        whole = self._filled(0)
+        text = " ".join(whole.split())
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(whole)} characters)"
         parts = [repr(shown)]
         parts += [f"tag {tag}" for tag in sorted(self.tags)]
         parts += [word for word, has in self._needs().items() if has]

@@ -9,6 +9,8 @@
     │   ├── BadCallError           the caller's request makes no sense
     │   ├── NoTargetError          no target is eligible
     │   ├── TokenLimitError        max_tokens, max_input_tokens
+    │   ├── QueueFullError         too many requests at work and waiting
+    │   ├── ClosedError            who was to answer has been closed
     │   └── CostLimitError         max_cost_per_request, a budget
     ├── ResourceError          something local is missing: a model file, disk, an extra    exit 4
     │   ├── MissingExtraError      an optional package is not installed
@@ -17,7 +19,7 @@
     │   └── EngineError            the embedded engine failed
     ├── AttemptError           one try at one target failed                                exit 1
     │   ├── ConnectError           refused, reset, DNS, TLS: no answer began
-    │   ├── BlockedError           the privacy mode forbids the connection
+    │   ├── BlockedError           the privacy mode forbids the connection                  exit 3
     │   ├── AttemptTimeoutError    no first token within the time given
     │   ├── TransientError         408, 5xx and the like
     │   ├── RateLimitError         429; retry_after says how long
@@ -30,14 +32,14 @@
     │   ├── UntranslatableError    its format has no word for what is asked: nothing was sent
     │   ├── BadReplyError          200, and not an answer in the expected format
     │   └── StreamCutError         the stream ended, failed or stalled before its finish reason
-    └── AllFailedError         every target of the plan failed; lists the attempts         exit 1
+    └── AllFailedError         nobody answered; lists the attempts           exit of its most useful attempt
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
+
+from llamafarm.errors.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +54,7 @@ __all__ = [
     "BadReplyError",
     "BadRequestError",
     "BlockedError",
+    "ClosedError",
     "ConfigError",
     "ConnectError",
     "ContentPolicyError",
@@ -66,6 +69,7 @@ __all__ = [
     "ModelFileError",
     "ModelMissingError",
     "NoTargetError",
+    "QueueFullError",
     "QuotaError",
     "RateLimitError",
     "RefusedError",
@@ -76,6 +80,7 @@ __all__ = [
     "TransientError",
     "UnknownModelError",
     "UntranslatableError",
+    "said_by",
 ]
 
 
@@ -86,7 +91,7 @@ class LlamaFarmError(Exception):
     """The HTTP status a caller of the gateway sees."""
     exit_code: int = 1
     """What the command line exits with."""
-    kind: ClassVar[str] = "error"
+    kind: str = "error"
     """The stable word for this failure in JSON output, logs and metrics."""
     retry_same: ClassVar[bool] = False
     """Whether the same target may be tried again."""
@@ -97,37 +102,6 @@ class LlamaFarmError(Exception):
     def billed(self) -> bool:
         """Whether a vendor may have charged for it: the attempt then settles at its worst case."""
         return False
-
-
-class Severity(StrEnum):
-    """How much a finding matters: an error stops the file from being used."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to say about a strategy file, and the place it is about."""
-
-    file: str
-    line: int
-    """1-based; 0 where the finding is about the file as a whole."""
-    column: int
-    """1-based, in characters; 0 as above."""
-    path: str
-    """The key's path, like ``strategies[2].constraints.daily_budget``; empty for the whole file."""
-    code: str
-    """Stable and kebab-case, like ``unknown-key``; what `--ignore` takes."""
-    severity: Severity
-    message: str
-
-    def __str__(self) -> str:
-        """Give ``file:line:column: severity[code]: path: message`` on one line."""
-        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        path = f"{self.path}: " if self.path else ""
-        return f"{where}: {self.severity}[{self.code}]: {path}{self.message}"
 
 
 class ConfigError(LlamaFarmError):
@@ -175,6 +149,25 @@ class TokenLimitError(RefusedError):
     kind = "token_limit"
 
 
+class ClosedError(RefusedError):
+    """The farm that was to answer was closed, because its program ends, while the request waited."""
+
+    status = 503
+    kind = "closed"
+
+
+class QueueFullError(RefusedError):
+    """As many requests as the strategy allows are at work, and as many again wait as its queue holds."""
+
+    status = 503
+    kind = "queue_full"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(f"{message}: try again in {retry_after:g} s, or raise queue_size")
+        self.retry_after = retry_after
+        """Seconds until there should be a place."""
+
+
 class CostLimitError(RefusedError):
     """The request could cost more than the strategy allows."""
 
@@ -216,6 +209,12 @@ class EngineError(ResourceError):
     kind = "engine"
 
 
+def said_by(target: str, error: LlamaFarmError) -> str:
+    """Give an error's message with the target's name in front, where it does not begin with it."""
+    said = str(error)
+    return said if not target or said.startswith((f"{target} ", f"{target}:")) else f"{target}: {said}"
+
+
 class AttemptError(LlamaFarmError):
     """One try at one target failed. The class says what the policy may do next."""
 
@@ -238,6 +237,8 @@ class AttemptError(LlamaFarmError):
         """Seconds the target asked to wait, where it asked."""
         self.code = code
         """The vendor's own error code or type, where it gave one."""
+        self.target = ""
+        """The name of the target it came from, where that is known."""
 
 
 class ConnectError(AttemptError):
@@ -251,6 +252,7 @@ class BlockedError(AttemptError):
     """The privacy mode forbids a connection to where the target is: nothing was sent."""
 
     status = 403
+    exit_code = RefusedError.exit_code
     kind = "blocked"
 
 
@@ -357,12 +359,23 @@ class StreamCutError(AttemptError):
 
 
 class AllFailedError(LlamaFarmError):
-    """Every target of the plan failed. Its status and cause are those of the most useful attempt."""
+    """Every target of the plan failed, or one so that no other was asked; then its `kind` is that failure's.
+
+    Its status and cause are those of the most useful attempt.
+    """
 
     kind = "all_failed"
 
-    def __init__(self, message: str, attempts: Sequence[AttemptRecord], cause: LlamaFarmError | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        attempts: Sequence[AttemptRecord],
+        cause: LlamaFarmError | None = None,
+        *,
+        kind: str = kind,
+    ) -> None:
         super().__init__(message)
+        self.kind = kind
         if cause is not None:
             self.status, self.exit_code = cause.status, cause.exit_code
         self.attempts = tuple(attempts)
