@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from llamafarm import spec
 from llamafarm.check import check
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOT_HERE = ("README.md: Quick start", "README.md: Tests")
 """Sections whose first block installs the program itself; the checks before a release run those."""
 FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
@@ -66,25 +68,33 @@ def test_every_block_says_what_it_is():
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]], ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_blocks_of_a_page_run_one_after_the_other(page, tmp_path, models_home, smollm2):
     keys = [name for name in os.environ if name.endswith(("_API_KEY", "_TOKEN"))]
     inherited = {name: value for name, value in os.environ.items() if name not in keys}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    for block in RUN[page]:
-        command = [*SHELL, block.text] if block.language == "bash" else [sys.executable, "-c", block.text]
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env={**inherited, "PATH": path, "LLAMAFARM_HOME": str(models_home)},
-            capture_output=True,
-            text=True,
-            timeout=180,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        assert done.returncode == 0, f"{block}:\n{block.text}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
+    sessions = []
+    try:
+        for block in RUN[page]:
+            command = [*SHELL, block.text] if block.language == "bash" else [sys.executable, "-c", block.text]
+            process = subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env={**inherited, "PATH": path, "LLAMAFARM_HOME": str(models_home)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+            sessions.append(process.pid)
+            said, complaint = process.communicate(timeout=180)
+            assert process.returncode == 0, f"{block}:\n{block.text}\n{said}\n{complaint}"
+            assert "Traceback" not in complaint
+    finally:
+        for session in sessions:  # a block may have left something running for the next
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(session, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("block", STRATEGIES, ids=str)

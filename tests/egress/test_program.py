@@ -55,6 +55,7 @@ COMMANDS = {
     "validate-config": (None, "", ["validate-config"]),
     "info": (0, "", ["info"]),
     "catalog": (0, "", ["catalog"]),
+    "keys": (0, "lf-", ["keys", "create", "acme"]),
 }
 
 

@@ -12,7 +12,7 @@ import click
 
 from llamafarm import __version__
 from llamafarm.cli.printing import discard, say, write
-from llamafarm.cli.settings import Settings, common_options
+from llamafarm.cli.settings import Settings, asking_options, check_taken, settings_of
 from llamafarm.errors import LlamaFarmError, ResourceError
 
 __all__ = ["run"]
@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "chat": ("llamafarm.cli.chat", "Talk with a model."),
     "complete": ("llamafarm.cli.ask", "Continue a text."),
     "embed": ("llamafarm.cli.embed", "Turn texts into vectors."),
+    "image": ("llamafarm.cli.image", "Have a picture made."),
     "compare": ("llamafarm.cli.compare", "Ask several targets the same and show them side by side."),
     "batch": ("llamafarm.cli.batch", "Answer a file of prompts."),
     "explain": ("llamafarm.cli.explain", "Say where a prompt would go and why, sending nothing."),
@@ -34,6 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test": ("llamafarm.cli.test", "Find out whether fallbacks and rules work: call, break, compare."),
     "catalog": ("llamafarm.cli.catalog", "Look up vendors, models and prices."),
     "pull": ("llamafarm.cli.pull", "Fetch model files."),
+    "serve": ("llamafarm.cli.serve", "Put strategies behind HTTP, for OpenAI's and Anthropic's clients."),
+    "status": ("llamafarm.cli.gateway", "Say what a running gateway serves and how it fares."),
+    "reload": ("llamafarm.cli.gateway", "Have a running gateway load its strategy file anew."),
+    "keys": ("llamafarm.cli.keys", "Make, list and revoke the gateway's keys."),
 }
 """Each command's module and its line in the help; the module's function has the command's name with ``_`` for ``-``."""
 
@@ -51,6 +56,14 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(module), cmd_name.replace("-", "_"))
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, left = super().resolve_command(ctx, args)
+        if command is not None:
+            check_taken(settings_of(ctx), command)
+        return name, command, left
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click gives it
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -66,7 +79,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
-@common_options
+@asking_options
 @click.pass_context
 def llamafarm(context: click.Context, /) -> None:
     """Answer prompts by the strategies of a file: where each goes, what it may cost, what happens on failure."""
