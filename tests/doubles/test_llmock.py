@@ -45,8 +45,8 @@ def graded(llmock):
 )
 async def test_plain_and_streamed_answers_are_one(graded, provider, path):
     async with farm(graded, provider=provider, path=path) as asked:
-        whole = await asked.generate("Hi", max_tokens=20, temperature=0.2)
-        stream = asked.stream("Hi", max_tokens=20, temperature=0.2)
+        whole = await asked.generate("Hello there, which way is it?", max_tokens=20, temperature=0.2)
+        stream = asked.stream("Hello there, which way is it?", max_tokens=20, temperature=0.2)
         assert await text_of(stream) == whole.text != ""
         assert stream.answer.finish_reason == whole.finish_reason == "stop"
         if provider != "mistral":  # the real one gives a stream's usage unasked, which this one does not know
