@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llamafarm.server.formats.protocol import Dialect
     from llamafarm.server.http.messages import Headers
 
-__all__ = ["Failure", "answered", "document", "failure_of", "written"]
+__all__ = ["Failure", "answered", "document", "failure_of"]
 
 _OPENAI_TYPES = {
     401: "authentication_error",
@@ -71,8 +71,8 @@ def failure_of(error: errors.LlamaFarmError) -> Failure:
     )
 
 
-def written(failure: Failure, dialect: Dialect, request_id: str) -> tuple[list[tuple[str, str]], bytes]:
-    """Write a failure as a client of this API expects it: headers and body.
+def answered(failure: Failure, dialect: Dialect, request_id: str) -> tuple[int, Headers, bytes]:
+    """Word a failure as a client of this API expects it: status, headers, body.
 
     Clients are told not to try again what was tried wherever it could be: their retries would multiply ours.
     """
@@ -81,7 +81,7 @@ def written(failure: Failure, dialect: Dialect, request_id: str) -> tuple[list[t
         headers.append(("retry-after", f"{max(0, math.ceil(min(failure.retry_after, 1e6)))}"))
     if failure.code not in _BUSY:
         headers.append(("x-should-retry", "false"))
-    return headers, msgspec.json.encode(document(failure, dialect, request_id))
+    return failure.status, headers, msgspec.json.encode(document(failure, dialect, request_id))
 
 
 def document(failure: Failure, dialect: Dialect, request_id: str) -> dict[str, Any]:
@@ -97,8 +97,3 @@ def document(failure: Failure, dialect: Dialect, request_id: str) -> dict[str, A
 
 def _by_side(status: int, theirs: str) -> str:
     return "invalid_request_error" if status < 500 else theirs  # noqa: PLR2004 - the statuses of a server's own failures
-
-
-def answered(failure: Failure, dialect: Dialect, request_id: str) -> tuple[int, Headers, bytes]:
-    """Give all three: status, headers, body."""
-    return (failure.status, *written(failure, dialect, request_id))
